@@ -1,0 +1,33 @@
+"""Run the suites asked for and print their tables."""
+
+from collections.abc import Callable, Sequence
+from importlib import import_module
+
+from benchmarks.contender import ALL
+from benchmarks.machine import machine
+from benchmarks.options import Options, parse
+from benchmarks.report import Report, write_json
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the benchmarks as told by the command line."""
+    options = parse(arguments)
+    where = machine()
+    versions = {
+        name: number for contender in ALL.values() for name, number in contender.versions().items()
+    }
+    print(where)
+    print(", ".join(f"{name} {number}" for name, number in versions.items()), end="\n\n")
+    reports = []
+    for name in options.suites:
+        run: Callable[[Options], Report] = import_module(f"benchmarks.suites.{name}").run
+        reports.append(run(options))
+        print(reports[-1], flush=True)
+    for name, reason in options.left_out.items():
+        print(f"left out: {name} ({reason})")
+    if options.json is not None:
+        write_json(options.json, machine=where, versions=versions, reports=reports)
+
+
+if __name__ == "__main__":
+    main()

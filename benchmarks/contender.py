@@ -1,0 +1,67 @@
+"""Which contenders there are, and how one is loaded."""
+
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contender:
+    """One way to do the work; ``module`` is imported only in the process that measures it."""
+
+    name: str
+    module: str
+    distributions: tuple[str, ...] = ()
+
+    def missing(self) -> list[str]:
+        """Return the distributions that are not installed here."""
+        return [name for name in self.distributions if _version(name) is None]
+
+    def versions(self) -> dict[str, str]:
+        """Return the installed version of each distribution it is made of."""
+        found = {name: _version(name) for name in self.distributions}
+        return {name: number for name, number in found.items() if number is not None}
+
+    def open(self, factory: str) -> AbstractAsyncContextManager[Any]:
+        """Import the module and call its function ``factory``."""
+        opened: AbstractAsyncContextManager[Any] = getattr(import_module(self.module), factory)()
+        return opened
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return None
+
+
+def _contender(name: str, module: str, *distributions: str) -> Contender:
+    path = f"benchmarks.contenders.{module}"
+    return Contender(name=name, module=path, distributions=distributions)
+
+
+_PEGBOARD = ("pegboard", "pegboard-transport-http")
+
+HTTP = (
+    _contender("nothing", "nothing"),
+    _contender("bare", "bare", "msgspec"),
+    _contender("pegboard", "pegboard", *_PEGBOARD),
+    _contender("blacksheep", "blacksheep", "blacksheep"),
+    _contender("starlette", "starlette", "starlette"),
+    _contender("litestar", "litestar", "litestar"),
+    _contender("fastapi", "fastapi", "fastapi"),
+)
+SOCKET = (
+    _contender("bare", "socket_bare", "msgspec"),
+    _contender("pegboard", "socket_pegboard", "pegboard", "pegboard-transport-ws"),
+    _contender("starlette", "socket_starlette", "starlette"),
+)
+CALL = (
+    _contender("direct await", "call_direct"),
+    _contender("pluggy hook", "call_pluggy", "pluggy"),
+    _contender("pegboard slot", "call_pegboard_slot", "pegboard"),
+    _contender("pegboard app.call", "call_pegboard", "pegboard"),
+)
+ALL = {contender.module.rpartition(".")[2]: contender for contender in HTTP + SOCKET + CALL}

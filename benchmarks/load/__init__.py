@@ -1,0 +1,1 @@
+"""Processes that send load to a server over loopback."""
