@@ -13,7 +13,7 @@ if sys.version_info < (3, 11):  # noqa: UP036  whoever starts it with an older o
         "Start it with a newer one, for example: python3.13 run.py" % sys.executable
     )
 
-from scripts.verb import main  # noqa: E402  needs the newer Python
+from scripts.verb import main
 
 if __name__ == "__main__":
     main(sys.argv[1:])
