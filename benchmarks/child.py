@@ -4,7 +4,8 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from queue import Empty, Queue
 from threading import Thread
@@ -19,6 +20,9 @@ ANSWER_SECONDS = 60.0
 
 STOP_SECONDS = 3.0
 """How long a child may take to end before it is killed."""
+
+_END = "\0"
+"""Stands for the end of a child's output: no line of text holds it."""
 
 
 def cores() -> tuple[int, int]:
@@ -37,16 +41,15 @@ class Child:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  (closed in __exit__)
         self._lines: Queue[str] = Queue()
         self.command = list(command)
-        self.process = subprocess.Popen(
-            self.command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            text=True,
-            cwd=cwd,
-        )
-        if hasattr(os, "sched_setaffinity"):
-            os.sched_setaffinity(self.process.pid, {core})
+        with _pinned(core):
+            self.process = subprocess.Popen(
+                self.command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._errors,
+                text=True,
+                cwd=cwd,
+            )
         Thread(target=self._read, daemon=True).start()
 
     @classmethod
@@ -95,10 +98,27 @@ class Child:
         try:
             line = self._lines.get(timeout=ANSWER_SECONDS)
         except Empty:
-            line = ""
-        if not line:
+            line = _END
+        if line == _END:
             raise RuntimeError(f"{' '.join(self.command)} gave no answer\n{self.errors()}")
         return line
+
+    def rest(self, seconds: float) -> str:
+        """Wait for the child to end and return all that it wrote.
+
+        Raises:
+            RuntimeError: when it did not end within ``seconds``, or ended with an error.
+        """
+        try:
+            status = self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            status = -1
+        lines = []
+        while status == 0 and (line := self._lines.get()) != _END:
+            lines.append(line)
+        if status != 0:
+            raise RuntimeError(f"{' '.join(self.command)} failed ({status})\n{self.errors()}")
+        return "\n".join(lines)
 
     def errors(self) -> str:
         """Return the end of what the child wrote to standard error."""
@@ -127,4 +147,18 @@ class Child:
                 self._lines.put(line.strip())
         except ValueError:  # closed while reading: the child is being ended
             pass
-        self._lines.put("")
+        self._lines.put(_END)
+
+
+@contextmanager
+def _pinned(core: int) -> Iterator[None]:
+    """Keep this thread on ``core``: a process started meanwhile inherits that with all threads."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
