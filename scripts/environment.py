@@ -196,8 +196,12 @@ def _index_of_pip(variables: dict[str, str]) -> dict[str, str]:
 
 @contextmanager
 def _exclusive(path: Path) -> Iterator[None]:
-    """Hold a lock of the operating system on `path`: it falls when the process does."""
+    """Hold a lock of the operating system on `path`.
+
+    What we start inherits it: it falls when this process and the installer it started are gone.
+    """
     with path.open("a+b") as file:
+        os.set_inheritable(file.fileno(), True)
         if not _try_lock(file.fileno()):
             _say("another set-up of this clone is running; waiting for it")
             _wait_for_lock(file.fileno())
@@ -247,15 +251,15 @@ def _succeeds(command: Sequence[str], *, expect: str = "") -> bool:
 
 
 def _run(command: Sequence[str], failure: str, *, variables: dict[str, str] | None = None) -> None:
-    to_stderr = 2  # standard output belongs to the verb
     try:
         status = subprocess.run(
             command,
             check=False,
+            close_fds=False,  # hands on the lock
             cwd=ROOT,
             env=variables,
             stdin=subprocess.DEVNULL,
-            stdout=to_stderr,
+            stdout=2,  # standard output belongs to the verb
         ).returncode
     except OSError as error:
         message = f"{failure}: {error}"
