@@ -15,14 +15,14 @@ class Contender:
     module: str
     distributions: tuple[str, ...] = ()
 
+    @property
+    def key(self) -> str:
+        """Return the name of its file, by which a child process finds it in ``ALL``."""
+        return self.module.rpartition(".")[2]
+
     def missing(self) -> list[str]:
         """Return the distributions that are not installed here."""
         return [name for name in self.distributions if _version(name) is None]
-
-    def versions(self) -> dict[str, str]:
-        """Return the installed version of each distribution it is made of."""
-        found = {name: _version(name) for name in self.distributions}
-        return {name: number for name, number in found.items() if number is not None}
 
     def open(self, factory: str) -> AbstractAsyncContextManager[Any]:
         """Import the module and call its function ``factory``."""
@@ -37,11 +37,19 @@ def _version(distribution: str) -> str | None:
         return None
 
 
+def installed() -> dict[str, str]:
+    """Return the versions of all that is measured here, servers and loops included."""
+    names = [name for contender in ALL.values() for name in contender.distributions]
+    found = {name: _version(name) for name in [*names, *SERVERS]}
+    return {name: number for name, number in found.items() if number is not None}
+
+
 def _contender(name: str, module: str, *distributions: str) -> Contender:
     path = f"benchmarks.contenders.{module}"
     return Contender(name=name, module=path, distributions=distributions)
 
 
+SERVERS = ("uvicorn", "httptools", "uvloop", "websockets", "hypercorn", "h11", "wsproto")
 _PEGBOARD = ("pegboard", "pegboard-transport-http")
 
 HTTP = (
@@ -51,7 +59,7 @@ HTTP = (
     _contender("blacksheep", "blacksheep", "blacksheep"),
     _contender("starlette", "starlette", "starlette"),
     _contender("litestar", "litestar", "litestar"),
-    _contender("fastapi", "fastapi", "fastapi"),
+    _contender("fastapi", "fastapi", "fastapi", "pydantic"),
 )
 SOCKET = (
     _contender("bare", "socket_bare", "msgspec"),
@@ -64,4 +72,4 @@ CALL = (
     _contender("pegboard slot", "call_pegboard_slot", "pegboard"),
     _contender("pegboard app.call", "call_pegboard", "pegboard"),
 )
-ALL = {contender.module.rpartition(".")[2]: contender for contender in HTTP + SOCKET + CALL}
+ALL = {contender.key: contender for contender in HTTP + SOCKET + CALL}

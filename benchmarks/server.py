@@ -4,13 +4,14 @@ Run as ``python -m benchmarks.server CONTENDER SERVER``; it prints the port and 
 until it is told to end.
 """
 
-import asyncio
 import socket
 import sys
 from collections.abc import Awaitable, Callable
+from typing import Any, cast
 
 from benchmarks.asgi_type import ASGIApp
 from benchmarks.contender import ALL, Contender
+from benchmarks.loop import run
 
 MANY = 10**9
 """Requests before hypercorn closes a connection: never, since keep-alive is what is measured."""
@@ -31,7 +32,7 @@ async def _hypercorn(app: ASGIApp, listener: socket.socket) -> None:
     config.bind = [f"fd://{listener.fileno()}"]
     config.keep_alive_max_requests = MANY
     config.loglevel = "WARNING"
-    await serve(app, config)
+    await serve(cast("Any", app), config)  # its types are narrower than ASGI's
 
 
 _SERVE: dict[str, Callable[[ASGIApp, socket.socket], Awaitable[None]]] = {
@@ -48,15 +49,5 @@ async def _main(contender: Contender, server: str) -> None:
         await _SERVE[server](app, listener)
 
 
-def _run(contender: Contender, server: str) -> None:
-    loop_factory = None
-    if server != "hypercorn":
-        import uvloop
-
-        loop_factory = uvloop.new_event_loop
-    with asyncio.Runner(loop_factory=loop_factory) as runner:
-        runner.run(_main(contender, server))
-
-
 if __name__ == "__main__":
-    _run(ALL[sys.argv[1]], sys.argv[2])
+    run(_main(ALL[sys.argv[1]], sys.argv[2]), uvloop=sys.argv[2] != "hypercorn")

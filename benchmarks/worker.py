@@ -54,7 +54,6 @@ async def _serve(kind: str, contender: Contender) -> None:
         for batch in batches.values():
             await batch(WARM_UP)
         gc.collect()
-        gc.freeze()
         print(json.dumps({"cases": list(batches), "sizes": sizes}), flush=True)
         for line in sys.stdin:
             case, count = line.split()

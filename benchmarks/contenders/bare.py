@@ -76,6 +76,11 @@ async def _app(scope: Scope, receive: Receive, send: Send) -> None:
             await _answer(send, 400, _encode({"error": str(error)}))
 
 
+def make_app() -> ASGIApp:
+    """Return the hand-written application: a factory for uvicorn."""
+    return _app
+
+
 def open_app() -> AbstractAsyncContextManager[ASGIApp]:
     """Return the hand-written application."""
-    return nullcontext(_app)
+    return nullcontext(make_app())

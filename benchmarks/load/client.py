@@ -11,6 +11,7 @@ import time
 from typing import cast
 
 from benchmarks.load.request import REQUESTS
+from benchmarks.loop import run
 
 MAX_REQUESTS = 5_000_000
 """Where a run ends even if its time is not over."""
@@ -83,25 +84,21 @@ async def main(method: str, port: int, connections: int, seconds: float) -> None
     """Send load and print what it came to."""
     loop = asyncio.get_running_loop()
     began = time.perf_counter()
-    run = Run(REQUESTS[method].encode(), seconds)
+    load = Run(REQUESTS[method].encode(), seconds)
     for _ in range(connections):
-        await loop.create_connection(lambda: Connection(run), "127.0.0.1", port)
-    await asyncio.wait_for(run.done.wait(), seconds + 5)
+        await loop.create_connection(lambda: Connection(load), "127.0.0.1", port)
+    await asyncio.wait_for(load.done.wait(), seconds + 5)
     took = time.perf_counter() - began
-    count = len(run.latencies)
-    p99 = sorted(run.latencies)[int(count * 0.99)] * 1000
+    count = len(load.latencies)
+    p99 = sorted(load.latencies)[int(count * 0.99)] * 1000
     answer = {
         "requests": count,
         "per_second": count / took,
         "p99_ms": p99,
-        "errors": run.errors,
+        "errors": load.errors,
     }
     print(json.dumps(answer))
 
 
 if __name__ == "__main__":
-    try:
-        from uvloop import run as run_loop
-    except ImportError:
-        from asyncio import run as run_loop
-    run_loop(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])))
+    run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])), uvloop=True)

@@ -29,21 +29,21 @@ class Load:
     errors: int
 
 
-def generator() -> str:
-    """Return what sends the load here."""
-    return "wrk" if shutil.which("wrk") else "own client"
+def generator(seconds: float) -> str:
+    """Return what sends load for ``seconds`` here: wrk counts whole seconds only."""
+    return "wrk" if seconds >= 1 and shutil.which("wrk") else "own client"
 
 
-def send(request: Request, port: int, *, method: str, seconds: float) -> Load:
+def send(request: Request, port: int, *, seconds: float) -> Load:
     """Send load to loopback for ``seconds`` from the core that drives.
 
     Raises:
         RuntimeError: when the generator failed or did not end in time.
     """
-    if shutil.which("wrk"):
+    if generator(seconds) == "wrk":
         return _wrk(request, port, seconds)
-    arguments = ("-m", "benchmarks.load.client", method, str(port), str(CONNECTIONS), str(seconds))
-    with Child.python(*arguments, core=cores()[1]) as child:
+    arguments = (request.method, str(port), str(CONNECTIONS), str(seconds))
+    with Child.python("-m", "benchmarks.load.client", *arguments, core=cores()[1]) as child:
         return Load(**json.loads(child.rest(seconds + MARGIN_SECONDS)))
 
 
@@ -55,7 +55,7 @@ def _wrk(request: Request, port: int, seconds: float) -> Load:
     )
     url = f"http://127.0.0.1:{port}{request.target}"
     with tempfile.TemporaryDirectory() as folder:
-        command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{max(1, round(seconds))}s", "--latency"]
+        command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{round(seconds)}s", "--latency"]
         if request.body:
             path = Path(folder, "request.lua")
             path.write_text(script)

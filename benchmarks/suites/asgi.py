@@ -37,8 +37,7 @@ def _round(contenders: list[Contender], samples: Samples, *, passes: int) -> Non
     with ExitStack() as stack:
         workers = {}
         for contender in contenders:
-            name = contender.module.rpartition(".")[2]
-            child = Child.python("-m", "benchmarks.worker", "asgi", name, core=cores()[0])
+            child = Child.python("-m", "benchmarks.worker", "asgi", contender.key, core=cores()[0])
             workers[contender.name] = stack.enter_context(child)
         for name, worker in workers.items():
             for case, size in json.loads(worker.line())["sizes"].items():

@@ -25,8 +25,9 @@ def run(options: Options) -> Report:
         with ExitStack() as stack:
             workers = {}
             for contender in contenders:
-                name = contender.module.rpartition(".")[2]
-                child = Child.python("-m", "benchmarks.worker", "call", name, core=cores()[0])
+                child = Child.python(
+                    "-m", "benchmarks.worker", "call", contender.key, core=cores()[0]
+                )
                 workers[contender.name] = stack.enter_context(child)
             for worker in workers.values():
                 worker.line()

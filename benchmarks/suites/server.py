@@ -1,18 +1,17 @@
 """Requests per second, processor time and memory on real servers, pinned to one core."""
 
-from contextlib import ExitStack
-
-from benchmarks.child import Child, cores
 from benchmarks.contender import HTTP, Contender
 from benchmarks.load import http
 from benchmarks.load.request import REQUESTS
 from benchmarks.options import Options
 from benchmarks.report import Report
 from benchmarks.sample import Samples
+from benchmarks.served import Served, serve
 from benchmarks.table import Cell, table
 from benchmarks.target import Target
 
 WARM_UP_SECONDS = 1.0
+"""Load before the first turn, so that the interpreter has specialised its byte code."""
 
 
 def run(options: Options) -> Report:
@@ -20,43 +19,41 @@ def run(options: Options) -> Report:
     contenders = options.choose(HTTP)
     samples = Samples()
     for server in options.servers:
-        with ExitStack() as stack:
-            running = {}
-            for contender in contenders:
-                name = contender.module.rpartition(".")[2]
-                child = Child.python("-m", "benchmarks.server", name, server, core=cores()[0])
-                stack.enter_context(child)
-                running[f"{contender.name}@{server}"] = (child, int(child.line()))
-            for name, (child, port) in running.items():
-                for request in REQUESTS.values():
-                    request.check(port)
-                samples.add(name, "rss", child.memory()["rss"])
-                if not options.smoke:
-                    http.send(REQUESTS["POST"], port, method="POST", seconds=WARM_UP_SECONDS)
+        with serve(contenders, server) as running:
+            for served in running:
+                _prepare(served, options, samples)
             for _ in range(options.rounds):
                 for method in REQUESTS:
-                    for name, (child, port) in running.items():
-                        _turn(child, port, name, method, options, samples)
-            for name, (child, _) in running.items():
-                samples.add(name, "peak", child.memory()["peak"])
+                    for served in running:
+                        _turn(served, method, options, samples)
+            for served in running:
+                samples.add(served.name, "peak", served.child.memory()["peak"])
     return Report(
         suite="server",
-        tables=[_table(server, contenders, samples) for server in options.servers],
+        tables=[_table(server, contenders, options, samples) for server in options.servers],
         samples=samples,
         targets=[target for server in options.servers for target in _targets(server, samples)],
     )
 
 
-def _turn(
-    child: Child, port: int, name: str, method: str, options: Options, samples: Samples
-) -> None:
+def _prepare(served: Served, options: Options, samples: Samples) -> None:
+    """Check the answers, read the memory and warm up."""
+    for request in REQUESTS.values():
+        request.check(served.port)
+    samples.add(served.name, "rss", served.child.memory()["rss"])
+    if not options.smoke:
+        http.send(REQUESTS["POST"], served.port, seconds=WARM_UP_SECONDS)
+
+
+def _turn(served: Served, method: str, options: Options, samples: Samples) -> None:
     """Send one run of load and record it.
 
     Raises:
         RuntimeError: when an answer was missing or not a success.
     """
+    name, child = served.name, served.child
     before = child.cpu()
-    load = http.send(REQUESTS[method], port, method=method, seconds=options.seconds)
+    load = http.send(REQUESTS[method], served.port, seconds=options.seconds)
     if load.errors or not load.requests:
         raise RuntimeError(f"{name} {method}: {load}\n{child.errors()}")
     samples.add(name, method, load.per_second)
@@ -64,7 +61,7 @@ def _turn(
     samples.add(name, f"{method} p99 ms", load.p99_ms)
 
 
-def _table(server: str, contenders: list[Contender], samples: Samples) -> str:
+def _table(server: str, contenders: list[Contender], options: Options, samples: Samples) -> str:
     rows = []
     for contender in contenders:
         name = f"{contender.name}@{server}"
@@ -80,7 +77,9 @@ def _table(server: str, contenders: list[Contender], samples: Samples) -> str:
         rows.append([*row, samples.median(name, "rss"), samples.median(name, "peak")])
     columns = ["/ bare", "/ fastapi", "CPU us", "p99 ms"]
     head = ["application", "GET/s", *columns, "POST/s", *columns, "MB at start", "MB peak"]
-    title = f"{server}: {http.CONNECTIONS} keep-alive connections ({http.generator()})"
+    title = (
+        f"{server}: {http.CONNECTIONS} keep-alive connections, {http.generator(options.seconds)}"
+    )
     return table(title, head, rows)
 
 
