@@ -1,0 +1,529 @@
+"""The app: assembles plugins, mods and registry; starts, stops, calls."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import partial
+from pathlib import Path
+from types import ModuleType, SimpleNamespace, TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
+
+import anyio
+from anyio import CapacityLimiter, from_thread
+
+from pegboard._asgi import AsgiApp
+from pegboard._background import BackgroundTasks
+from pegboard._config import AccessSettings, AppSettings, Config, load_config
+from pegboard._context import CallContext, _current
+from pegboard._export import Exporter
+from pegboard._mods import ModHost
+from pegboard._pipeline import from_error
+from pegboard._plugins import PluginHost, missing_plugin
+from pegboard._registry import Registry, Slot
+from pegboard._request import ANONYMOUS, RequestData, Session
+from pegboard._result import Result
+from pegboard.contracts.asgi import Router
+from pegboard.contracts.channel import Channels
+from pegboard.errors import (
+    ConfigError,
+    ExportError,
+    ForbiddenError,
+    MissingPluginError,
+    NotFoundError,
+    PegboardError,
+    UnauthorizedError,
+)
+
+if TYPE_CHECKING:
+    import msgspec
+    from anyio.abc import TaskGroup
+
+    from pegboard._export import Export
+    from pegboard._plugins import HookCaller
+    from pegboard.contracts.session import Connection
+
+__all__ = ["App", "get_app"]
+
+P = TypeVar("P")
+
+TASK_TIMEOUT = 10.0  # seconds that background tasks get to end when the app stops
+
+_loading: ContextVar[App] = ContextVar("pegboard_loading")
+
+
+class App:
+    """One kernel instance. Several can live in one process.
+
+    Args:
+        name: What logs and pages call it.
+        project: Folder with the manifest, the `mods` folder and the data; None for no project.
+        plugins: Names of installed plugins, or plugin objects; None takes all that are installed.
+        mods: Names, modules, or paths of files and packages; None takes all that are found.
+        config: Nested settings that win over manifest and environment.
+        dev: Whether clients see tracebacks; None leaves it to the settings.
+        testing: Whether exports with `test_only` exist.
+
+    Attributes:
+        project: The project's folder.
+        registry: The exports.
+        plugins: The plugins.
+        mods: The mods.
+        config: The settings, from the start on.
+        stopping: Set when a graceful stop begins: streams and sockets end.
+    """
+
+    def __init__(
+        self,
+        name: str = "pegboard",
+        *,
+        project: str | Path | None = None,
+        plugins: Sequence[str | object] | None = None,
+        mods: Sequence[str | ModuleType | Path] | None = None,
+        config: Mapping[str, Any] | None = None,
+        dev: bool | None = None,
+        testing: bool = False,
+    ) -> None:
+        self.name = name
+        self.project = None if project is None else Path(project).resolve()
+        self.testing = testing or "test" in name
+        self.dev = bool(dev)
+        self.registry = Registry()
+        self.plugins = PluginHost(self)
+        self.mods = ModHost(self)
+        self.export = Exporter(self.mods.declare)
+        self.tb = self.export
+        self.logger = logging.getLogger(f"pegboard.app.{name}")
+        self.config = Config({}, {})
+        self.access = AccessSettings()
+        self.router = Router()
+        self.request_hooks: list[Any] = []
+        self.has_session_loaders = False
+        self._requested = (plugins, mods, config, dev)
+        self._group: TaskGroup | None = None
+        self._background = BackgroundTasks(self)
+        self._counts: Counter[str] = Counter()
+        self._states: dict[str, SimpleNamespace] = {}
+        self._services: dict[type[Any], Any] = {}
+        self._blocking: Any = None
+
+    # -- starting and stopping -------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        """Start: read the settings, activate plugins, load mods.
+
+        Raises:
+            ConfigError: If a setting is wrong.
+            PegboardError: If a plugin or mod that was asked for by name fails. Those that were
+                merely found are left out and noted in `plugins.status` and `mods.status`.
+            RuntimeError: If the app runs already.
+        """
+        if self._group is not None:
+            msg = f"app {self.name!r} runs already"
+            raise RuntimeError(msg)
+        self.stopping = anyio.Event()
+        self._read_config()
+        group = self._group = anyio.create_task_group()
+        await group.__aenter__()
+        try:
+            await self._start()
+        except BaseException as error:
+            with anyio.CancelScope(shield=True):
+                await self._stop()
+            group.cancel_scope.cancel()
+            await group.__aexit__(type(error), error, error.__traceback__)
+            self._group = None
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool | None:
+        """Stop: let background tasks end, retire mods, deactivate plugins."""
+        group = self.tasks
+        self.stopping.set()
+        with anyio.CancelScope(shield=True):
+            if not await self._background.wait(TASK_TIMEOUT):
+                self.logger.error("%d background tasks are cut off", self._background.running)
+            await self._stop()
+        group.cancel_scope.cancel()
+        try:
+            return await group.__aexit__(kind, error, trace)
+        finally:
+            self._group = None
+
+    def _read_config(self) -> None:
+        _, _, overrides, dev = self._requested
+        self.config = load_config(self.project, overrides=overrides)
+        settings = self.config.section("app", AppSettings)
+        self.access = self.config.section("access", AccessSettings)
+        self.dev = settings.dev if dev is None else dev
+        self.data = (self.project or Path.cwd()) / settings.data
+        self.threads = CapacityLimiter(settings.threads)
+        self._token = anyio.lowlevel.current_token()
+
+    async def _start(self) -> None:
+        plugins, mods, _, _ = self._requested
+        selection = self.config.selection("plugins")
+        for plugin in self.plugins.choose(plugins, selection, self.config):
+            await self.plugins.activate(plugin, is_fatal=plugins is not None)
+        self._plugins_changed()
+        self.mods.load_inline()
+        for mod in self.mods.choose(mods, self.config.selection("mods")):
+            await self.mods.load(mod, is_fatal=mods is not None)
+
+    async def _stop(self) -> None:
+        await self.mods.unload_all()
+        await self.plugins.deactivate_all()
+        self._plugins_changed()
+
+    def _plugins_changed(self) -> None:
+        """Work out again what is derived from the set of active plugins."""
+        self.request_hooks = self.hooks.implementations("handle_request")
+        self.has_session_loaders = bool(self.hooks.implementations("load_session"))
+        routes = [route for _, each in self.hooks.all("asgi_routes", app=self) for route in each]
+        try:
+            self.router = Router(routes)
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the app is started and not stopped."""
+        return self._group is not None
+
+    @property
+    def tasks(self) -> TaskGroup:
+        """The task group that everything of this app runs in.
+
+        Raises:
+            PegboardError: If the app does not run.
+        """
+        if self._group is None:
+            raise _not_running(self)
+        return self._group
+
+    @property
+    def hooks(self) -> HookCaller:
+        """Asks the plugins."""
+        return self.plugins.hooks
+
+    # -- calling ---------------------------------------------------------------------------
+
+    async def call(self, target: str | tuple[str, str], /, *args: Any, **kwargs: Any) -> Any:
+        """Call an export in process.
+
+        Args:
+            target: `"Mod.fn"`, `("Mod", "fn")`, or `"Mod"` followed by `"fn"`.
+            args: Positional arguments.
+            kwargs: Keyword arguments.
+
+        Returns:
+            The `Result`; from an export with `row=True` the bare value. An unknown export or
+            wrong arguments are an error `Result`.
+
+        Raises:
+            ExportError: If an export with `row=True` fails.
+            PegboardError: If the app does not run.
+        """
+        slot = self.registry.table.get(target) if isinstance(target, str) else None
+        if slot is None:
+            slot, args = self._resolve(target, args)
+            if slot is None:
+                return from_error(self._unknown(target))
+        export = slot.export
+        context = _current.get(None)
+        if context is not None and context.app is self:
+            result = await slot.call(*args, **kwargs)
+        else:
+            result = await self.invoke(slot, CallContext(self), args, kwargs)
+        if export is None or not export.options.row:
+            return result
+        if result.is_error():
+            raise ExportError(result)
+        return result.result.data
+
+    async def invoke(
+        self, slot: Slot, context: CallContext, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Result[Any]:
+        """Call what is in a slot, in the surroundings that a transport has made."""
+        token = _current.set(context)
+        try:
+            return await slot.call(*args, **kwargs)
+        finally:
+            _current.reset(token)
+
+    def run(self, target: str | tuple[str, str], /, *args: Any, **kwargs: Any) -> Any:
+        """Call an export from code that is not asynchronous; see `call`.
+
+        In a worker thread of a running app it calls into that app. Elsewhere it starts the app in
+        a thread of its own, where it runs until `close` or the end of the process.
+
+        Raises:
+            RuntimeError: On the event loop, which it would block: `await app.call(...)` there.
+        """
+        return self._from_thread(partial(self.call, target, *args, **kwargs))
+
+    def close(self) -> None:
+        """Stop an app that `run` has started; nothing to do for any other."""
+        if self._blocking is not None:
+            self._blocking.close()
+            self._blocking = None
+
+    def _from_thread(self, function: Callable[[], Awaitable[Any]]) -> Any:
+        if _on_event_loop():
+            msg = "this would block the event loop: use `await app.call(...)`"
+            raise RuntimeError(msg)
+        if self.is_running:
+            return from_thread.run(function, token=self._token)
+        from pegboard._blocking import BlockingRunner  # noqa: PLC0415 - scripts only
+
+        self._blocking = BlockingRunner(self)
+        return from_thread.run(function, token=self._token)
+
+    def _resolve(
+        self, target: Any, args: tuple[Any, ...]
+    ) -> tuple[Slot | None, tuple[Any, ...]]:
+        if self._group is None:
+            raise _not_running(self)
+        table = self.registry.table
+        if not isinstance(target, str):
+            return table.get(".".join(target)), args
+        if args and isinstance(args[0], str):
+            return table.get(f"{target}.{args[0]}"), args[1:]
+        return None, args
+
+    def _unknown(self, target: Any) -> PegboardError:
+        address = target if isinstance(target, str) else ".".join(target)
+        close = difflib.get_close_matches(address, list(self.registry.table), n=1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        return NotFoundError(f"there is no export {address}{hint}")
+
+    # -- for transports --------------------------------------------------------------------
+
+    def asgi(self) -> AsgiApp:
+        """Return the app as an ASGI callable."""
+        return AsgiApp(self)
+
+    async def load_session(self, connection: Connection) -> Session:
+        """Find out who asks: the first plugin that knows decides, else nobody."""
+        for each in self.hooks.implementations("load_session"):
+            known = {"app": self, "connection": connection}
+            answer = each.function(*(known[name] for name in each.argnames))
+            if answer is not None:
+                session = await answer
+                if session is not None:
+                    return cast("Session", session)
+        return ANONYMOUS
+
+    async def authorize(self, export: Export, connection: Connection) -> Session:
+        """Return who asks, if the export is open to them: the one place that decides.
+
+        Raises:
+            UnauthorizedError: If the export needs a signed-in caller and nobody is.
+            ForbiddenError: If the caller's level is too low.
+        """
+        session = await self.load_session(connection) if self.has_session_loaders else ANONYMOUS
+        if session.level >= export.required_level:
+            return session
+        if session.anonymous:
+            msg = f"{export.address} needs a signed-in caller"
+            raise UnauthorizedError(msg)
+        msg = f"{export.address} needs level {export.required_level}, this session has {session.level}"
+        raise ForbiddenError(msg)
+
+    async def intercept(self, request: RequestData) -> Result[Any] | None:
+        """Let the plugins that implement `handle_request` answer in place of an export."""
+        for each in self.request_hooks:
+            known = {"app": self, "request": request}
+            answer = each.function(*(known[name] for name in each.argnames))
+            if answer is not None:
+                result = await answer
+                if result is not None:
+                    return cast("Result[Any]", result)
+        return None
+
+    def run_tasks(self, result: Result[Any]) -> None:
+        """Start what `Result.task` was given, now that the response has left."""
+        for task in result.tasks:
+            self._background.start(task)
+
+    def spawn(self, function: Callable[..., Awaitable[Any]], *args: Any, name: str = "") -> None:
+        """Run a coroutine function in the app's task group; a failure is logged."""
+        self._background.start(partial(_call, function, args, name))
+
+    # -- for plugins and mods --------------------------------------------------------------
+
+    def settings(self, plugin: str) -> Any:
+        """Return the settings of an active plugin, an instance of its `config_schema`.
+
+        Raises:
+            MissingPluginError: If the plugin is not active.
+        """
+        active = self.plugins.active.get(plugin)
+        if active is None:
+            raise missing_plugin(f"the settings of {plugin}", plugin)
+        return cast("msgspec.Struct", active.settings)
+
+    def provide(self, kind: type[P], service: P) -> Callable[[], None]:
+        """Offer a service to mods and other plugins; return the undo.
+
+        Raises:
+            ConfigError: If another plugin offers it already.
+        """
+        if kind in self._services:
+            msg = f"two plugins provide {kind.__name__}"
+            raise ConfigError(msg)
+        self._services[kind] = service
+        return lambda: self._services.pop(kind, None)
+
+    def service(self, kind: type[P], distribution: str = "pegboard[all]") -> P:
+        """Return the service of a kind.
+
+        Raises:
+            MissingPluginError: If nobody provides it, naming what to install.
+        """
+        try:
+            return cast("P", self._services[kind])
+        except KeyError:
+            raise MissingPluginError(kind.__name__, distribution) from None
+
+    def state(self, mod: str) -> SimpleNamespace:
+        """Return the state of a mod: plain data that outlives its generations."""
+        return self._states.setdefault(mod, SimpleNamespace())
+
+    def count(self, name: str) -> None:
+        """Add one to a counter of `statistics`."""
+        self._counts[name] += 1
+
+    def statistics(self) -> dict[str, int]:
+        """Return the counters, and how many tasks and threads are busy."""
+        return {
+            "calls_failed": self._counts["calls_failed"],
+            "tasks_failed": self._counts["tasks_failed"],
+            "tasks_running": self._background.running,
+            "threads_busy": self.threads.borrowed_tokens,
+            "exports": len(self.registry.table),
+        }
+
+    def print(self, *values: object) -> None:
+        """Write to the log of the app."""
+        self.logger.info("%s", " ".join(map(str, values)))
+
+    # -- WebSocket channels ----------------------------------------------------------------
+
+    @property
+    def _channels(self) -> Channels:
+        return self.service(Channels, "pegboard-transport-ws")  # type: ignore[type-abstract]  # a Protocol stands for its implementations
+
+    async def ws_send(self, conn_id: str, payload: Any) -> bool:
+        """Send to one connection; False if it is gone. See `Channels.send`."""
+        return await self._channels.send(conn_id, payload)
+
+    async def ws_broadcast(self, channel_id: str, payload: Any, source_conn_id: str = "") -> int:
+        """Send to a channel, but not to `source_conn_id`; return to how many."""
+        return await self._channels.broadcast(channel_id, payload, source_conn_id)
+
+    async def ws_join(self, conn_id: str, channel_id: str) -> bool:
+        """Add a connection to a channel."""
+        return await self._channels.join(conn_id, channel_id)
+
+    async def ws_leave(self, conn_id: str, channel_id: str) -> bool:
+        """Take a connection out of a channel."""
+        return await self._channels.leave(conn_id, channel_id)
+
+    def ws_connections(self, channel_id: str | None = None) -> list[str]:
+        """Return the ids of the connections of a channel, or of all."""
+        return self._channels.connections(channel_id)
+
+    @contextmanager
+    def loading(self) -> Iterator[None]:
+        """Let `get_app()` answer this app while a mod of it is loaded."""
+        token = _loading.set(self)
+        try:
+            yield
+        finally:
+            _loading.reset(token)
+
+    def __repr__(self) -> str:
+        state = "running" if self.is_running else "stopped"
+        return f"<App {self.name!r} {state}, {len(self.registry.table)} exports>"
+
+
+class _AppReference:
+    """What `get_app()` answers at the top of a module: whichever app uses the module.
+
+    One module can serve several apps; each attribute is that of the app that loads it, or calls
+    into it, at that moment.
+    """
+
+    @property
+    def __class__(self) -> type[App]:  # type: ignore[override]  # isinstance(get_app(), App) holds
+        return App
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(_resolved(), name)
+
+    def __repr__(self) -> str:
+        return repr(_resolved())
+
+
+_reference = cast("App", _AppReference())
+_default: App | None = None
+
+
+def get_app(from_: str | None = None, name: str | None = None, **_ignored: Any) -> App:
+    """Return the app: the one that is loading this mod, or that this call runs in.
+
+    Outside of both it is the process's default app, made when it is first used.
+
+    Args:
+        from_: Who asks; only for people who read the code.
+        name: Name of the default app, where this call makes it.
+    """
+    del from_
+    context = _current.get(None)
+    if context is not None:
+        return cast("App", context.app)
+    if _loading.get(None) is None and name is not None:
+        return _default_app(name)
+    return _reference
+
+
+def _resolved() -> App:
+    context = _current.get(None)
+    if context is not None:
+        return cast("App", context.app)
+    return _loading.get(None) or _default_app("main")
+
+
+def _default_app(name: str) -> App:
+    global _default  # noqa: PLW0603 - the one global: sugar for scripts
+    if _default is None:
+        _default = App(name)
+    return _default
+
+
+def _not_running(app: App) -> PegboardError:
+    return PegboardError(f"app {app.name!r} does not run: use `async with app:`")
+
+
+def _on_event_loop() -> bool:
+    try:
+        anyio.get_current_task()
+    except RuntimeError:
+        return False
+    return True
+
+
+async def _call(
+    function: Callable[..., Awaitable[Any]], args: tuple[Any, ...], _name: str
+) -> None:
+    await function(*args)

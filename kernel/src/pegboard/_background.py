@@ -1,0 +1,69 @@
+"""Work that runs after a response has left."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+import anyio
+from anyio import to_thread
+
+if TYPE_CHECKING:
+    from pegboard._app import App
+
+__all__ = ["BackgroundTasks"]
+
+_logger = logging.getLogger("pegboard.task")
+
+
+class BackgroundTasks:
+    """Runs what `Result.task` was given, in the task group of the app.
+
+    Attributes:
+        running: How many run now.
+    """
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self.running = 0
+        self._idle = anyio.Event()
+
+    def start(self, task: Callable[[], Any] | Awaitable[Any]) -> None:
+        """Run a function (in a worker thread), a coroutine function or a coroutine."""
+        self.running += 1
+        self._app.tasks.start_soon(self._run, task, name=f"background task {_name(task)}")
+
+    async def wait(self, timeout: float) -> bool:
+        """Wait until nothing runs; False if `timeout` seconds were not enough."""
+        with anyio.move_on_after(timeout):
+            while self.running:
+                self._idle = anyio.Event()
+                await self._idle.wait()
+        return not self.running
+
+    async def _run(self, task: Callable[[], Any] | Awaitable[Any]) -> None:
+        try:
+            await _perform(task, self._app)
+        except (Exception, SystemExit):
+            self._app.count("tasks_failed")
+            _logger.exception("background task %s failed", _name(task))
+        finally:
+            self.running -= 1
+            self._idle.set()
+
+
+async def _perform(task: Callable[[], Any] | Awaitable[Any], app: App) -> None:
+    if isinstance(task, Awaitable):
+        await task
+    elif inspect.iscoroutinefunction(task):
+        await task()
+    else:
+        answer = await to_thread.run_sync(task, limiter=app.threads)
+        if isinstance(answer, Awaitable):
+            await answer
+
+
+def _name(task: object) -> str:
+    return str(getattr(task, "__qualname__", None) or type(task).__name__)

@@ -1,0 +1,347 @@
+"""Settings from the manifest, the environment and the caller, each with its origin.
+
+What is given to `App(config=...)` wins over the environment (`PEGBOARD_...`), which wins over the
+manifest (`pegboard.toml`, or `tb-manifest.yaml` where PyYAML is installed), which wins over the
+defaults.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import typing
+from collections.abc import Iterable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+
+from pegboard.errors import ConfigError
+
+__all__ = ["AccessSettings", "AppSettings", "Config", "Setting", "load_config"]
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+ENVIRONMENT_PREFIX = "PEGBOARD_"
+MANIFESTS = ("pegboard.toml", "tb-manifest.yaml")
+ROOT_SECTIONS = ("app", "plugins", "mods", "access", "serve")
+
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::([^}]*))?\}")
+
+
+class AppSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Section `[app]`.
+
+    Attributes:
+        name: Name of the app.
+        dev: Whether errors are shown to clients with their traceback.
+        log_level: Least severe level that is logged.
+        threads: Most plain functions that run at once, each in a worker thread.
+        data: Folder for data, relative to the project.
+    """
+
+    name: str = "pegboard"
+    dev: bool = False
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    threads: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 40
+    data: str = ".pegboard"
+
+
+class AccessSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Section `[access]`: who may call what from outside.
+
+    Attributes:
+        default_level: Level of exports that name none (-1); 0 opens them to everyone.
+        open_modules: Mods whose exports without a level are open to everyone.
+        protected_modules: Mods whose exports without a level need a signed-in caller.
+    """
+
+    default_level: Annotated[int, msgspec.Meta(ge=0)] = 0
+    open_modules: tuple[str, ...] = ()
+    protected_modules: tuple[str, ...] = ()
+
+
+class Selection(msgspec.Struct, frozen=True, kw_only=True):
+    """Which plugins or mods are taken: sections `[plugins]` and `[mods]`.
+
+    Attributes:
+        allow: Names that may be loaded; None means all that are found.
+        deny: Names that are never imported.
+    """
+
+    allow: tuple[str, ...] | None = None
+    deny: tuple[str, ...] = ()
+
+    def why_not(self, name: str) -> str | None:
+        """Return why a name is left out, None if it is taken."""
+        if name in self.deny:
+            return "denied by the configuration"
+        if self.allow is not None and name not in self.allow:
+            return "not in the allow list"
+        return None
+
+
+class Setting(msgspec.Struct, frozen=True, kw_only=True):
+    """One value with where it came from.
+
+    Attributes:
+        name: Dotted name, such as `plugins.transport_http.max_body`.
+        value: The value, secrets hidden.
+        origin: A file, an environment variable, `caller` or `default`.
+    """
+
+    name: str
+    value: Any
+    origin: str
+
+
+class Config:
+    """All settings of one app.
+
+    Args:
+        values: Nested values; a dotted name leads to each.
+        origins: Where each value came from, by dotted name.
+    """
+
+    def __init__(self, values: dict[str, Any], origins: dict[str, str]) -> None:
+        self._values = values
+        self._origins = origins
+        self._read: dict[str, msgspec.Struct] = {}
+
+    def section(self, name: str, kind: type[S]) -> S:
+        """Return the section `name` as `kind`, defaults filled in.
+
+        Raises:
+            ConfigError: If a key is unknown or a value does not fit, naming it and its origin.
+        """
+        values = self._lookup(name)
+        known = _field_types(kind)
+        for key in values:
+            if key not in known:
+                place = f"{name}.{key}"
+                msg = f"unknown setting {place} (from {self.origin(place)}); known: {_names(known)}"
+                raise ConfigError(msg)
+        try:
+            settings = msgspec.convert(self._typed(name, values, known), kind)
+        except msgspec.ValidationError as error:
+            text, _, key = str(error).partition(" - at `$.")
+            place = f"{name}.{key.rstrip('`')}" if key else name
+            msg = f"setting {place} (from {self.origin(place)}): {text}"
+            raise ConfigError(msg) from error
+        self._read[name] = settings
+        return settings
+
+    def selection(self, name: str) -> Selection:
+        """Return the allow and deny lists of `plugins` or `mods`.
+
+        Raises:
+            ConfigError: If a list is not a list of names.
+        """
+        values = self._lookup(name)
+        chosen = {key: values[key] for key in ("allow", "deny") if key in values}
+        chosen = {key: _listed(value) for key, value in chosen.items()}
+        try:
+            return msgspec.convert(chosen, Selection)
+        except msgspec.ValidationError as error:
+            msg = f"section {name} (from {self.origin(name)}): {error}"
+            raise ConfigError(msg) from error
+
+    def origin(self, name: str) -> str:
+        """Return where a setting came from."""
+        found = [self._origins[each] for each in self._origins if each.startswith(name)]
+        return self._origins.get(name) or next(iter(found), "default")
+
+    def check_plugins(self, names: Iterable[str]) -> None:
+        """Make sure that each section `[plugins.NAME]` is that of a plugin that exists.
+
+        Raises:
+            ConfigError: If one is not.
+        """
+        known = set(names)
+        for key, value in self._lookup("plugins").items():
+            if isinstance(value, dict) and key not in known:
+                msg = (
+                    f"section plugins.{key} (from {self.origin(f'plugins.{key}')}) is for a plugin "
+                    f"that is not installed; installed: {_names(known) or 'none'}"
+                )
+                raise ConfigError(msg)
+
+    def settings(self) -> list[Setting]:
+        """Return every setting that was read so far, with its origin, by name."""
+        found = [
+            Setting(name=f"{section}.{field}", value=value, origin=self.origin(f"{section}.{field}"))
+            for section, struct in self._read.items()
+            for field, value in msgspec.structs.asdict(struct).items()
+        ]
+        return sorted((_hidden(each) for each in found), key=lambda each: each.name)
+
+    def _lookup(self, name: str) -> dict[str, Any]:
+        values: Any = self._values
+        for part in name.split("."):
+            values = values.get(part, {}) if isinstance(values, dict) else {}
+        if not isinstance(values, dict):
+            msg = f"setting {name} (from {self.origin(name)}) has to be a section"
+            raise ConfigError(msg)
+        return values
+
+    def _typed(
+        self, section: str, values: dict[str, Any], known: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        return {key: self._value(section, key, value, known[key]) for key, value in values.items()}
+
+    def _value(self, section: str, key: str, value: Any, kind: Any) -> Any:
+        if not self.origin(f"{section}.{key}").startswith("environment") or not isinstance(value, str):
+            return value
+        if _is_list(kind):
+            return _listed(value)
+        try:
+            return msgspec.convert(value, kind, strict=False)
+        except msgspec.ValidationError:
+            return value
+
+
+def load_config(
+    project: Path | None,
+    *,
+    overrides: Mapping[str, Any] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Config:
+    """Read the settings of a project.
+
+    Args:
+        project: Folder with the manifest, or None for none.
+        overrides: Nested settings that win over all others.
+        environment: Environment variables, those of the process by default.
+
+    Raises:
+        ConfigError: If the manifest cannot be read or has an unknown section.
+    """
+    environment = os.environ if environment is None else environment
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    manifest, source = _read_manifest(project)
+    _merge(values, origins, _interpolated(manifest, environment, source), source)
+    for name, text in environment.items():
+        if name.startswith(ENVIRONMENT_PREFIX) and "__" in name:
+            path = name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__")
+            _merge(values, origins, _nested(path, text), f"environment {name}")
+    _merge(values, origins, dict(overrides or {}), "caller")
+    for section in values:
+        if section not in ROOT_SECTIONS:
+            msg = f"unknown section {section!r} (from {_section_origin(origins, section)}); known: {_names(ROOT_SECTIONS)}"
+            raise ConfigError(msg)
+    return Config(values, origins)
+
+
+def _section_origin(origins: Mapping[str, str], section: str) -> str:
+    return next((place for name, place in origins.items() if name.split(".")[0] == section), "caller")
+
+
+def _read_manifest(project: Path | None) -> tuple[dict[str, Any], str]:
+    if project is None:
+        return {}, "default"
+    for name in MANIFESTS:
+        path = project / name
+        if path.is_file():
+            return _decoders()[path.suffix](path), str(path)
+    return {}, "default"
+
+
+def _decoders() -> dict[str, Any]:
+    return {".toml": _read_toml, ".yaml": _read_yaml}
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    tomllib = import_module("tomllib")
+    try:
+        values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        msg = f"{path} is not valid TOML: {error}"
+        raise ConfigError(msg) from error
+    return values
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        yaml = import_module("yaml")
+    except ImportError as error:
+        msg = f"reading {path} needs PyYAML: pip install 'pegboard[yaml]'"
+        raise ConfigError(msg) from error
+    try:
+        loaded = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        msg = f"{path} is not valid YAML: {error}"
+        raise ConfigError(msg) from error
+    manifest = import_module("pegboard._manifest")
+    values: dict[str, Any] = manifest.translated(loaded, str(path))
+    return values
+
+
+def _interpolated(value: Any, environment: Mapping[str, str], source: str) -> Any:
+    if isinstance(value, dict):
+        return {key: _interpolated(each, environment, source) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_interpolated(each, environment, source) for each in value]
+    if not isinstance(value, str):
+        return value
+
+    def replacement(match: re.Match[str]) -> str:
+        found = environment.get(match[1], match[2])
+        if found is None:
+            msg = f"{source}: ${{{match[1]}}} is not set and has no default"
+            raise ConfigError(msg)
+        return found
+
+    return _VARIABLE.sub(replacement, value)
+
+
+def _merge(
+    values: dict[str, Any],
+    origins: dict[str, str],
+    more: Mapping[str, Any],
+    origin: str,
+    prefix: str = "",
+) -> None:
+    for key, value in more.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            inner = values.setdefault(key, {})
+            if isinstance(inner, dict):
+                _merge(inner, origins, value, origin, f"{name}.")
+                continue
+        values[key] = value
+        origins[name] = origin
+
+
+def _nested(path: list[str], value: str) -> dict[str, Any]:
+    nested: Any = value
+    for part in reversed(path):
+        nested = {part: nested}
+    return typing.cast("dict[str, Any]", nested)
+
+
+def _field_types(kind: type[msgspec.Struct]) -> dict[str, Any]:
+    return typing.get_type_hints(kind, include_extras=True)
+
+
+def _is_list(kind: Any) -> bool:
+    alternatives = typing.get_args(kind) if typing.get_origin(kind) is not tuple else (kind,)
+    return any(
+        typing.get_origin(each) in (list, tuple, set, frozenset) for each in (kind, *alternatives)
+    )
+
+
+def _listed(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))
+
+
+def _hidden(setting: Setting) -> Setting:
+    secret = any(word in setting.name for word in ("secret", "password", "token", "_key"))
+    return msgspec.structs.replace(setting, value="***") if secret and setting.value else setting

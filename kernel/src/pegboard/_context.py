@@ -1,0 +1,94 @@
+"""What is known about the call that is running: app, session and request.
+
+One context variable holds all of it. It follows the call into tasks and worker threads, and two
+requests at once never see one another's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from pegboard._request import ANONYMOUS, Request, RequestData, Session
+
+if TYPE_CHECKING:
+    from pegboard._app import App
+    from pegboard.contracts.asgi import Scope
+
+__all__ = ["CallContext", "current_app", "current_request", "current_session", "entered"]
+
+
+class CallContext(msgspec.Struct):
+    """The surroundings of one call.
+
+    Attributes:
+        app: The app that the call runs in.
+        session: Who asks; `ANONYMOUS` if nobody said.
+        scope: ASGI scope of the request, None for a call in process.
+        form_data: Decoded form of the request.
+        body: Decoded body of the request.
+    """
+
+    app: Any
+    session: Session = ANONYMOUS
+    scope: Any = None
+    form_data: dict[str, Any] | None = None
+    body: Any = None
+    _request: RequestData | None = None
+
+    @property
+    def request(self) -> RequestData | None:
+        """The request, read from the scope when it is first asked for."""
+        if self._request is None and self.scope is not None:
+            request = Request.from_scope(self.scope)
+            request.form_data, request.body = self.form_data, self.body
+            self._request = RequestData(request, self.session)
+        return self._request
+
+
+_current: ContextVar[CallContext] = ContextVar("pegboard_call")
+
+
+def current_app() -> App:
+    """Return the app of the running call.
+
+    Raises:
+        LookupError: Outside a call.
+    """
+    app: App = _current.get().app
+    return app
+
+
+def current_request() -> RequestData | None:
+    """Return the request that the running call serves, None outside one."""
+    context = _current.get(None)
+    return None if context is None else context.request
+
+
+def current_session() -> Session:
+    """Return who asks; `ANONYMOUS` where nobody said, also outside a call."""
+    context = _current.get(None)
+    return ANONYMOUS if context is None else context.session
+
+
+def current_context() -> CallContext | None:
+    """Return the surroundings of the running call, None outside one."""
+    return _current.get(None)
+
+
+@contextmanager
+def entered(app: App, request: RequestData | None = None) -> Iterator[CallContext]:
+    """Run the block as a call of `app`, on behalf of `request` if there is one.
+
+    For tests, command lines and plugins that bring calls from elsewhere.
+    """
+    session = ANONYMOUS if request is None else request.session
+    token = _current.set(CallContext(app, session, _request=request))
+    try:
+        yield _current.get()
+    finally:
+        _current.reset(token)

@@ -1,0 +1,157 @@
+"""Import one mod fresh; on failure leave no trace.
+
+A mod of the project is compiled from the bytes of its source, never from a `.pyc`: that one is
+keyed by whole seconds and size, and two quick saves of equal size would serve stale code.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from importlib.util import spec_from_file_location
+from pathlib import Path
+from types import CodeType, ModuleType
+from typing import Any
+
+import msgspec
+
+from pegboard._discovery import PROJECT_PREFIX, ModCandidate
+from pegboard._export import Declaration, collected, declarations_of
+from pegboard.errors import LoadError
+
+__all__ = ["LoadedMod", "load_mod", "unload_mod"]
+
+
+class LoadedMod(msgspec.Struct, frozen=True, eq=False):
+    """A mod whose code has run.
+
+    Attributes:
+        candidate: What was loaded.
+        module: The module.
+        declarations: The exports that it declared, in order.
+    """
+
+    candidate: ModCandidate
+    module: ModuleType
+    declarations: list[Declaration]
+
+
+def load_mod(candidate: ModCandidate) -> LoadedMod:
+    """Run the code of a mod and collect what it declares.
+
+    Raises:
+        LoadError: If the code fails, naming file, line and cause; `sys.modules` is as before.
+    """
+    if candidate.loaded is not None:
+        module = candidate.loaded
+        return LoadedMod(candidate, module, declarations_of(list(vars(module).values())))
+    with _restored_on_failure(candidate), collected() as declarations:
+        module = _executed(candidate)
+    return LoadedMod(candidate, module, declarations or _declared_before(module))
+
+
+def _declared_before(root: ModuleType) -> list[Declaration]:
+    """Find what the modules of a mod declared when they were imported, earlier in this process."""
+    modules = [each for name, each in sys.modules.items() if _belongs(name, root.__name__)]
+    values = [value for module in modules for value in vars(module).values()]
+    own = [each for each in values if _belongs(getattr(each, "__module__", "") or "", root.__name__)]
+    return declarations_of(own)
+
+
+def _executed(candidate: ModCandidate) -> ModuleType:
+    if candidate.path is None:
+        return import_module(candidate.module)
+    package, folder = candidate.module.rpartition(".")[0], candidate.path.parent
+    if candidate.path.name == "__init__.py":
+        folder = folder.parent
+    _ensure_package(package, folder)
+    for name in [each for each in sys.modules if _belongs(each, candidate.module)]:
+        del sys.modules[name]
+    return import_module(candidate.module)
+
+
+def _ensure_package(name: str, folder: Path) -> None:
+    """Make the package that a folder's mods live in, so that they can import one another."""
+    if name not in sys.modules:
+        package = ModuleType(name, f"The mods in {folder}.")
+        package.__path__ = [str(folder)]
+        sys.modules[name] = package
+    if _finder not in sys.meta_path:
+        sys.meta_path.insert(0, _finder)
+
+
+def unload_mod(loaded: LoadedMod) -> None:
+    """Forget the modules of a mod of the project; those of others were never ours to remove."""
+    if loaded.candidate.path is None:
+        return
+    name = loaded.candidate.module
+    if sys.modules.get(name) is loaded.module:
+        for each in [each for each in sys.modules if _belongs(each, name)]:
+            del sys.modules[each]
+
+
+@contextmanager
+def _restored_on_failure(candidate: ModCandidate) -> Iterator[None]:
+    before = {name: module for name, module in sys.modules.items() if _belongs(name, candidate.module)}
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        for name in [each for each in sys.modules if _belongs(each, candidate.module)]:
+            del sys.modules[name]
+        sys.modules.update(before)
+        msg = f"mod {candidate.name}: {_place(error, candidate)}"
+        raise LoadError(msg) from error
+
+
+def _belongs(name: str, module: str) -> bool:
+    return name == module or name.startswith(f"{module}.")
+
+
+def _place(error: BaseException, candidate: ModCandidate) -> str:
+    """Say what went wrong and at which line of the mod."""
+    text = f"{type(error).__name__}: {error}"
+    if isinstance(error, SyntaxError):
+        return f"{error.filename}:{error.lineno}: SyntaxError: {error.msg}"
+    root = str(candidate.path.parent) if candidate.path else candidate.module.replace(".", "/")
+    frame, place = error.__traceback__, ""
+    while frame is not None:
+        filename = frame.tb_frame.f_code.co_filename
+        if root in filename:
+            place = f"{filename}:{frame.tb_lineno}: "
+        frame = frame.tb_next
+    return place + text
+
+
+class _SourceLoader(SourceFileLoader):
+    """Compiles the bytes of the source, every time."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        path = self.get_filename(fullname)
+        code: CodeType = compile(Path(path).read_bytes(), path, "exec", dont_inherit=True)
+        return code
+
+
+class _SourceFinder(MetaPathFinder):
+    """Finds the modules of project folders, with a loader that ignores `.pyc` files."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: Any = None
+    ) -> ModuleSpec | None:
+        if not fullname.startswith(PROJECT_PREFIX) or "." not in fullname:
+            return None
+        spec = PathFinder.find_spec(fullname, path, target)
+        if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
+            return spec
+        return spec_from_file_location(
+            fullname,
+            spec.origin,
+            loader=_SourceLoader(fullname, spec.origin),
+            submodule_search_locations=spec.submodule_search_locations,
+        )
+
+
+_finder = _SourceFinder()

@@ -1,0 +1,200 @@
+"""From an export and its layers to one callable: the hot path.
+
+What a call does at run time is in `compile_call`; everything else here decides, once, which of its
+parts this export needs.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import secrets
+import traceback
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+
+from anyio import to_thread
+
+from pegboard._context import current_request
+from pegboard._result import OK_INFO, ErrorKind, Result, ResultData
+from pegboard.errors import InputError, PegboardError
+
+if TYPE_CHECKING:
+    from pegboard._app import App
+    from pegboard._export import Export
+    from pegboard.contracts.call import Call, Layer
+
+__all__ = ["compile_call", "failure"]
+
+_logger = logging.getLogger("pegboard.call")
+
+Invoke = Callable[..., Awaitable[Any]]
+
+FIRST_SERVER_ERROR = 500
+
+
+def compile_call(app: App, export: Export, layers: Iterable[Layer]) -> Call:
+    """Return the call of an export: layers around compute functions around the function."""
+    invoke = _with_compute(export, _with_injection(app, export, _as_async(app, export)))
+    call = _with_result(app, export, invoke)
+    for layer in sorted(layers, key=lambda each: each.stage, reverse=True):
+        call = layer(call)
+    return call
+
+
+def _with_result(app: App, export: Export, invoke: Invoke) -> Call:
+    generation, origin = export.generation, export.origin
+
+    async def call(*args: Any, **kwargs: Any) -> Result[Any]:
+        generation.leases += 1
+        try:
+            value = await invoke(*args, **kwargs)
+            if value.__class__ is not Result:
+                value = _wrap(value)
+            if value.origin is None:
+                value.origin = origin
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - becomes the answer, and is logged
+            value = failure(app, export, error, args, kwargs)
+        finally:
+            generation.leases -= 1
+        if value.result.data_type == "stream":
+            generation.leases += 1
+            _release_at_close(value, generation)
+        return cast("Result[Any]", value)
+
+    return call
+
+
+def _wrap(value: Any) -> Result[Any]:
+    if isinstance(value, Result):
+        return value
+    if inspect.isasyncgen(value) or inspect.isgenerator(value):
+        return Result.stream(value)
+    return Result("none", None, ResultData("NATIVE", "", value, type(value).__name__), OK_INFO)
+
+
+def _release_at_close(result: Result[Any], generation: Any) -> None:
+    def release() -> None:
+        generation.leases -= 1
+
+    result.__dict__["release"] = release
+
+
+def _as_async(app: App, export: Export) -> Invoke:
+    function = export.function
+    target = inspect.unwrap(function)
+    if inspect.iscoroutinefunction(target):
+        return function
+    is_generator = inspect.isasyncgenfunction(target) or inspect.isgeneratorfunction(target)
+    if is_generator or not export.options.blocking:
+        return _inline(function)
+    return _in_thread(app, function)
+
+
+def _inline(function: Callable[..., Any]) -> Invoke:
+    async def invoke(*args: Any, **kwargs: Any) -> Any:
+        value = function(*args, **kwargs)
+        return await value if inspect.iscoroutine(value) else value
+
+    return invoke
+
+
+def _in_thread(app: App, function: Callable[..., Any]) -> Invoke:
+    async def invoke(*args: Any, **kwargs: Any) -> Any:
+        work = partial(function, *args, **kwargs)
+        value = await to_thread.run_sync(work, limiter=app.threads)
+        return await value if inspect.iscoroutine(value) else value
+
+    return invoke
+
+
+def _with_injection(app: App, export: Export, invoke: Invoke) -> Invoke:
+    binding = export.binding
+    if not binding.leading and not binding.injected and binding.is_plain:
+        return invoke
+    sources: dict[str, Callable[[], Any]] = {
+        "app": lambda: app,
+        "request": current_request,
+        "state": lambda: app.state(export.mod),
+    }
+    if binding.leading == ("app",) and not binding.injected and binding.is_plain:
+        return partial(invoke, app)
+    leading = [sources[kind] for kind in binding.leading]
+    keywords = [(name, sources[kind]) for name, kind in binding.injected.items()]
+
+    async def inject(*args: Any, **kwargs: Any) -> Any:
+        if not binding.is_plain:
+            args, kwargs = binding.bind_call(args, kwargs)
+        found = {name: source() for name, source in keywords}
+        return await invoke(*(source() for source in leading), *args, **{**kwargs, **found})
+
+    return inject
+
+
+def _with_compute(export: Export, invoke: Invoke) -> Invoke:
+    pre, post = export.options.pre_compute, export.options.post_compute
+    if pre is not None:
+        invoke = _with_pre(pre, export.function, invoke)
+    if post is not None:
+        invoke = _with_post(post, export.function, invoke)
+    return invoke
+
+
+def _with_pre(pre: Callable[..., Any], function: Callable[..., Any], invoke: Invoke) -> Invoke:
+    takes_function = _first_parameter(pre) in {"func", "function", "fn"}
+
+    async def call(*args: Any, **kwargs: Any) -> Any:
+        answer = pre(function, *args, **kwargs) if takes_function else pre(*args, **kwargs)
+        args, kwargs = await answer if inspect.isawaitable(answer) else answer
+        return await invoke(*args, **kwargs)
+
+    return call
+
+
+def _with_post(post: Callable[..., Any], function: Callable[..., Any], invoke: Invoke) -> Invoke:
+    takes_arguments = len(inspect.signature(post).parameters) > 1
+
+    async def call(*args: Any, **kwargs: Any) -> Any:
+        result = await invoke(*args, **kwargs)
+        answer = post(result, function, *args, **kwargs) if takes_arguments else post(result)
+        return await answer if inspect.isawaitable(answer) else answer
+
+    return call
+
+
+def _first_parameter(function: Callable[..., Any]) -> str:
+    return next(iter(inspect.signature(function).parameters), "")
+
+
+def failure(
+    app: App, export: Export, error: BaseException, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Result[Any]:
+    """Return the error result for what an export raised, and log what is not the caller's fault."""
+    if isinstance(error, TypeError) and not export.binding.fits(args, kwargs):
+        try:
+            export.binding.bind_call(args, kwargs)
+        except InputError as mismatch:
+            error = mismatch
+    if isinstance(error, PegboardError) and error.status < FIRST_SERVER_ERROR:
+        return from_error(error).set_origin(export.origin)
+    error_id = secrets.token_hex(4)
+    _logger.error("%s failed, error id %s", export.address, error_id, exc_info=error)
+    app.count("calls_failed")
+    if isinstance(error, PegboardError):
+        return from_error(error).set_origin(export.origin)
+    text = f"internal error, id {error_id}"
+    if app.dev:
+        text = f"{text}\n{''.join(traceback.format_exception(error))}"
+    return Result.default_internal_error(info=text).set_origin(export.origin)
+
+
+def from_error(error: PegboardError) -> Result[Any]:
+    """Return the envelope of an error that was raised on purpose."""
+    if error.status < FIRST_SERVER_ERROR:
+        kind = ErrorKind.INPUT
+    else:
+        kind = ErrorKind.INTERNAL
+    result: Result[Any] = Result.default_user_error(info=str(error), exec_code=error.status)
+    result.kind = kind
+    return result

@@ -1,0 +1,397 @@
+"""Plugins of one app: ordered by what they require, activated, contained, taken away again."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from graphlib import CycleError, TopologicalSorter
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+import pluggy
+
+from pegboard._discovery import PluginCandidate, find_plugins, in_process_plugin
+from pegboard._registry import Generation
+from pegboard._scope import Scope
+from pegboard.errors import ConfigError, MissingPluginError, PluginError
+from pegboard.hookspecs import API_VERSION, Hooks
+
+if TYPE_CHECKING:
+    from pegboard._app import App
+    from pegboard._config import Config, Selection
+
+__all__ = ["HookCaller", "PluginHost", "PluginStatus", "in_order", "missing_plugin"]
+
+_logger = logging.getLogger("pegboard.plugins")
+
+State = Literal["active", "off", "failed", "incompatible"]
+
+KNOWN_OPTIONS = {
+    "memory_cache": "pegboard-caching",
+    "memory_cache_max_size": "pegboard-caching",
+    "memory_cache_ttl": "pegboard-caching",
+    "file_cache": "pegboard-caching",
+    "rate_limit": "pegboard-auth",
+    "websocket_handler": "pegboard-transport-ws",
+    "websocket_context": "pegboard-transport-ws",
+}
+"""`@export` keywords of plugins that may not be there, and what to install for them."""
+
+
+class PluginStatus(msgspec.Struct, kw_only=True):
+    """What became of one plugin.
+
+    Attributes:
+        candidate: What was found.
+        state: Whether it serves, is off, has failed or is for other hooks.
+        reason: Why it does not serve.
+    """
+
+    candidate: PluginCandidate
+    state: State
+    reason: str = ""
+
+
+class ActivePlugin(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """A plugin that serves.
+
+    Attributes:
+        candidate: What it was made from.
+        plugin: The plugin object.
+        generation: Everything that it has registered.
+        settings: Its section of the configuration.
+        options: Struct of the `@export` keywords that it understands.
+    """
+
+    candidate: PluginCandidate
+    plugin: Any
+    generation: Generation
+    settings: msgspec.Struct | None
+    options: type[msgspec.Struct] | None
+
+
+class HookCaller:
+    """Asks plugins, one after the other, and contains those that raise."""
+
+    def __init__(self) -> None:
+        self.manager = pluggy.PluginManager("pegboard")
+        self.manager.add_hookspecs(Hooks)
+        self._order: list[str] = []
+
+    def add(self, name: str, plugin: object) -> None:
+        """Take the hook implementations of a plugin.
+
+        Raises:
+            PluginError: If one does not fit its declaration.
+        """
+        try:
+            self.manager.register(plugin, name)
+            self.manager.check_pending()
+        except (pluggy.PluginValidationError, ValueError) as error:
+            if self.manager.has_plugin(name):
+                self.manager.unregister(name=name)
+            msg = f"plugin {name}: {error}"
+            raise PluginError(msg) from error
+        self._order.append(name)
+
+    def remove(self, name: str) -> None:
+        """Forget a plugin."""
+        self.manager.unregister(name=name)
+        self._order.remove(name)
+
+    def implementations(self, hook: str) -> list[Any]:
+        """Return the implementations of a hook in the order in which they are asked."""
+        found = [each for each in getattr(self.manager.hook, hook).get_hookimpls() if not _wraps(each)]
+        return sorted(found, key=self._rank)
+
+    def all(self, hook: str, **arguments: Any) -> list[tuple[str, Any]]:
+        """Ask everyone; return the plugin's name and answer for each answer that is not None."""
+        return list(self._answers(hook, arguments))
+
+    def first(self, hook: str, **arguments: Any) -> Any:
+        """Ask until somebody answers; wrappers, if there are any, see the answer."""
+        caller = getattr(self.manager.hook, hook)
+        if any(_wraps(each) for each in caller.get_hookimpls()):
+            return next((each for each in caller(**arguments) if each is not None), None)
+        return next((answer for _, answer in self._answers(hook, arguments)), None)
+
+    def each(self, hook: str, **arguments: Any) -> Iterator[Any]:
+        """Ask everyone; what one raises is not contained."""
+        for implementation in self.implementations(hook):
+            answer = _invoke(implementation, arguments)
+            if answer is not None:
+                yield answer
+
+    def call(self, name: str, hook: str, **arguments: Any) -> Any:
+        """Ask one plugin; what it raises is not contained."""
+        for each in self.implementations(hook):
+            if each.plugin_name == name:
+                return _invoke(each, arguments)
+        return None
+
+    def _answers(self, hook: str, arguments: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+        for each in self.implementations(hook):
+            try:
+                answer = _invoke(each, arguments)
+            except (Exception, SystemExit):
+                _logger.exception("plugin %s failed in hook %s", each.plugin_name, hook)
+                continue
+            if answer is not None:
+                yield each.plugin_name, answer
+
+    def _rank(self, implementation: Any) -> tuple[int, int]:
+        urgency = -1 if implementation.tryfirst else 1 if implementation.trylast else 0
+        return urgency, self._order.index(implementation.plugin_name)
+
+
+class PluginHost:
+    """Activates and deactivates the plugins of one app.
+
+    Attributes:
+        hooks: Asks them.
+        active: Those that serve, by name, in the order of their activation.
+        status: What became of each that was found, by name.
+    """
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self.hooks = HookCaller()
+        self.active: dict[str, ActivePlugin] = {}
+        self.status: dict[str, PluginStatus] = {}
+
+    def choose(
+        self, requested: Sequence[str | object] | None, selection: Selection, config: Config
+    ) -> list[PluginCandidate]:
+        """Return what to activate, in order, and note why the others are not.
+
+        Raises:
+            MissingPluginError: If a plugin that was asked for by name is not installed.
+            PluginError: If one that was asked for is denied, incompatible or lacks a requirement.
+        """
+        found, wanted = self._candidates(requested)
+        config.check_plugins([*found, *wanted])
+        taken = []
+        for candidate in wanted.values():
+            reason = selection.why_not(candidate.name)
+            state: State = "off"
+            if reason is None and (reason := _incompatibility(candidate)):
+                state = "incompatible"
+            if reason is None:
+                taken.append(candidate)
+            else:
+                self._leave_out(candidate, state, reason, is_fatal=requested is not None)
+        ordered, refused = in_order(taken)
+        for candidate, reason in refused:
+            self._leave_out(candidate, "failed", reason, is_fatal=requested is not None)
+        return ordered
+
+    def _candidates(
+        self, requested: Sequence[str | object] | None
+    ) -> tuple[dict[str, PluginCandidate], dict[str, PluginCandidate]]:
+        """Return what is installed, if that matters, and what is wanted of it."""
+        needs_scan = requested is None or any(isinstance(each, str) for each in requested)
+        found = {each.name: each for each in find_plugins()} if needs_scan else {}
+        if requested is None:
+            return found, found
+        wanted: dict[str, PluginCandidate] = {}
+        for each in requested:
+            if not isinstance(each, str):
+                candidate = in_process_plugin(each)
+            elif each in found:
+                candidate = found[each]
+            else:
+                raise missing_plugin(f"plugin {each!r}", each)
+            wanted[candidate.name] = candidate
+        return found, wanted
+
+    def _leave_out(
+        self, candidate: PluginCandidate, state: State, reason: str, *, is_fatal: bool
+    ) -> None:
+        self.status[candidate.name] = PluginStatus(candidate=candidate, state=state, reason=reason)
+        if is_fatal:
+            msg = f"plugin {candidate.name} cannot be used: {reason}"
+            raise PluginError(msg)
+        if state != "off":
+            _logger.error("plugin %s is left out: %s", candidate.name, reason)
+
+    async def activate(self, candidate: PluginCandidate, *, is_fatal: bool) -> None:
+        """Import a plugin, read its settings and enter its lifespan.
+
+        A failure is undone, noted and, unless it is fatal, contained.
+
+        Raises:
+            PluginError: If the plugin fails and `is_fatal` is set.
+        """
+        scope = Scope(f"plugin {candidate.name}", self._app.tasks)
+        try:
+            await self._activate(candidate, scope)
+        except (Exception, SystemExit) as error:
+            self.active.pop(candidate.name, None)
+            await scope.aclose()
+            reason = f"{type(error).__name__}: {error}"
+            status = PluginStatus(candidate=candidate, state="failed", reason=reason)
+            self.status[candidate.name] = status
+            if is_fatal:
+                msg = f"plugin {candidate.name} failed: {reason}"
+                raise PluginError(msg) from error
+            _logger.exception("plugin %s failed and is left out", candidate.name)
+
+    async def _activate(self, candidate: PluginCandidate, scope: Scope) -> None:
+        name, app = candidate.name, self._app
+        for need in candidate.manifest.requires if candidate.manifest else ():
+            if not self._has(need):
+                msg = f"it requires {need}, which is not active"
+                raise PluginError(msg)
+        plugin = candidate.load()
+        self.hooks.add(name, plugin)
+        scope.defer("hooks", lambda: self.hooks.remove(name))
+        schema = self.hooks.call(name, "config_schema")
+        settings = app.config.section(f"plugins.{name}", schema) if schema else None
+        options = self.hooks.call(name, "export_options")
+        self._check_options(name, options)
+        self.active[name] = ActivePlugin(
+            candidate=candidate,
+            plugin=plugin,
+            generation=Generation(name, 1, scope),
+            settings=settings,
+            options=options,
+        )
+        scope.defer("activation", lambda: self.active.pop(name, None))
+        lifespan = self.hooks.call(name, "lifespan", app=app)
+        if lifespan is not None:
+            await scope.enter("lifespan", lifespan)
+        self.status[name] = PluginStatus(candidate=candidate, state="active")
+
+    def _has(self, need: str) -> bool:
+        return any(need in _given(each.candidate) for each in self.active.values())
+
+    def _check_options(self, name: str, options: type[msgspec.Struct] | None) -> None:
+        for other in self.active.values():
+            if options is None or other.options is None:
+                continue
+            both = set(options.__struct_fields__) & set(other.options.__struct_fields__)
+            if both:
+                msg = f"{name} and {other.candidate.name} both declare @export({', '.join(both)}=)"
+                raise PluginError(msg)
+
+    async def deactivate_all(self) -> None:
+        """Take all plugins away, those that others require last."""
+        for active in reversed(list(self.active.values())):
+            await active.generation.scope.aclose()
+
+    def options(self, keywords: Mapping[str, Any]) -> dict[type[msgspec.Struct], msgspec.Struct]:
+        """Read the `@export` keywords that are for plugins.
+
+        Raises:
+            ConfigError: If nobody understands a keyword, or its value has the wrong type.
+        """
+        rest = dict(keywords)
+        found: dict[type[msgspec.Struct], msgspec.Struct] = {}
+        for active in self.active.values():
+            if active.options is None:
+                continue
+            own = {key: rest.pop(key) for key in active.options.__struct_fields__ if key in rest}
+            if own:
+                found[active.options] = _converted(own, active.options)
+        for key, value in rest.items():
+            _refuse_option(key, value)
+        return found
+
+
+def in_order(
+    candidates: Iterable[PluginCandidate],
+) -> tuple[list[PluginCandidate], list[tuple[PluginCandidate, str]]]:
+    """Sort plugins so that what is required comes first; equals are in order of their names.
+
+    Returns:
+        The order, and those refused with the reason: a missing requirement or a circle.
+    """
+    remaining = {each.name: each for each in sorted(candidates, key=lambda each: each.name)}
+    refused: list[tuple[PluginCandidate, str]] = []
+    while True:
+        givers = _givers(remaining.values())
+        missing = _missing(remaining.values(), givers)
+        if missing is None:
+            graph = {name: _needs(each, givers) for name, each in remaining.items()}
+            try:
+                order = list(TopologicalSorter(graph).static_order())
+            except CycleError as error:
+                circle = error.args[1]
+                reason = f"circle of requirements: {' -> '.join(reversed(circle))}"
+                refused.extend((remaining.pop(name), reason) for name in set(circle))
+                continue
+            return [remaining[name] for name in order], refused
+        candidate, reason = missing
+        refused.append((remaining.pop(candidate.name), reason))
+
+
+def _givers(candidates: Iterable[PluginCandidate]) -> dict[str, list[str]]:
+    givers: dict[str, list[str]] = {}
+    for each in candidates:
+        for capability in _given(each):
+            givers.setdefault(capability, []).append(each.name)
+    return givers
+
+
+def _given(candidate: PluginCandidate) -> tuple[str, ...]:
+    return (candidate.name, *(candidate.manifest.provides if candidate.manifest else ()))
+
+
+def _missing(
+    candidates: Iterable[PluginCandidate], givers: Mapping[str, Any]
+) -> tuple[PluginCandidate, str] | None:
+    for each in candidates:
+        for need in each.manifest.requires if each.manifest else ():
+            if need not in givers:
+                return each, f"it requires {need}; {missing_plugin(need, need)}"
+    return None
+
+
+def _needs(candidate: PluginCandidate, givers: Mapping[str, list[str]]) -> list[str]:
+    manifest = candidate.manifest
+    if manifest is None:
+        return []
+    wanted = (*manifest.requires, *manifest.after)
+    return [name for need in wanted for name in givers.get(need, ()) if name != candidate.name]
+
+
+def _incompatibility(candidate: PluginCandidate) -> str | None:
+    if candidate.manifest is None:
+        return candidate.problem
+    if candidate.manifest.api != API_VERSION:
+        return (
+            f"it is for API {candidate.manifest.api} and this kernel has API {API_VERSION}: "
+            f"install a fitting version of {candidate.distribution or candidate.name}"
+        )
+    return None
+
+
+def missing_plugin(what: str, name: str) -> MissingPluginError:
+    """Return the error that says which distribution to install."""
+    return MissingPluginError(what, f"pegboard-{name.replace('_', '-')}")
+
+
+def _converted(values: dict[str, Any], kind: type[msgspec.Struct]) -> msgspec.Struct:
+    try:
+        return msgspec.convert(values, kind)
+    except msgspec.ValidationError as error:
+        msg = f"@export: {error}"
+        raise ConfigError(msg) from error
+
+
+def _refuse_option(key: str, value: Any) -> None:
+    distribution = KNOWN_OPTIONS.get(key)
+    if distribution is None:
+        msg = f"@export does not know the keyword {key!r}, and no active plugin declares it"
+        raise ConfigError(msg)
+    if value:
+        what = f"@export({key}=...)"
+        raise MissingPluginError(what, distribution)
+
+
+def _invoke(implementation: Any, arguments: Mapping[str, Any]) -> Any:
+    return implementation.function(*(arguments[name] for name in implementation.argnames))
+
+
+def _wraps(implementation: Any) -> bool:
+    return bool(implementation.wrapper or implementation.hookwrapper)

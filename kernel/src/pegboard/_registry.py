@@ -1,0 +1,175 @@
+"""Slots and generations: what stays when code is replaced, and what is replaced.
+
+Two rules hold here. Everything that changes which code serves is done in `Registry.commit`, in one
+go with no `await`. Nobody but a slot holds a compiled call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from pegboard.errors import ConflictError, NotFoundError
+
+if TYPE_CHECKING:
+    from pegboard._export import Export
+    from pegboard._result import Result
+    from pegboard._scope import Scope
+    from pegboard.contracts.call import Call
+
+__all__ = ["Generation", "Registry", "Slot", "Staged"]
+
+Subscriber = Callable[[Mapping[str, "Slot"]], None]
+
+
+class Generation:
+    """One loaded version of a mod or plugin.
+
+    Attributes:
+        owner: Name of the mod or plugin.
+        number: 1 for the first version, 2 for the next.
+        scope: Everything that this version has registered.
+        leases: Calls and streams that run in it now.
+    """
+
+    __slots__ = ("__weakref__", "leases", "number", "owner", "scope")
+
+    def __init__(self, owner: str, number: int, scope: Scope) -> None:
+        self.owner = owner
+        self.number = number
+        self.scope = scope
+        self.leases = 0
+
+    def __repr__(self) -> str:
+        return f"<Generation {self.number} of {self.owner}, {self.leases} leases>"
+
+
+class Slot:
+    """The permanent place of an export: hold this, never what is in it.
+
+    Attributes:
+        address: `Mod.name`.
+        call: The compiled call of the current generation.
+        export: The export of the current generation, None where it was removed.
+    """
+
+    __slots__ = ("address", "call", "export")
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.call: Call = self._gone
+        self.export: Export | None = None
+
+    async def _gone(self, *_args: Any, **_kwargs: Any) -> Result[Any]:
+        msg = f"{self.address} was removed"
+        raise NotFoundError(msg)
+
+    def clear(self) -> None:
+        """Take the export out; callers get a not-found error from now on."""
+        self.call, self.export = self._gone, None
+
+    def __repr__(self) -> str:
+        return f"<Slot {self.address} {'empty' if self.export is None else 'filled'}>"
+
+
+class Staged:
+    """The exports of a generation before they are visible, with their compiled calls."""
+
+    __slots__ = ("calls", "generation")
+
+    def __init__(self, generation: Generation) -> None:
+        self.generation = generation
+        self.calls: dict[str, tuple[Export, Call]] = {}
+
+    def add(self, export: Export, call: Call) -> None:
+        """Stage one export.
+
+        Raises:
+            ConflictError: If the generation has exported that address already.
+        """
+        if export.address in self.calls:
+            msg = f"{export.address} is exported twice"
+            raise ConflictError(msg)
+        self.calls[export.address] = (export, call)
+
+
+class Registry:
+    """All slots of one app.
+
+    Attributes:
+        table: Address to slot, for those that are filled: a new read-only mapping after each
+            commit.
+    """
+
+    def __init__(self) -> None:
+        self.table: Mapping[str, Slot] = MappingProxyType({})
+        self._slots: dict[str, Slot] = {}
+        self._owners: dict[str, str] = {}
+        self._subscribers: list[Subscriber] = []
+
+    def slot(self, address: str) -> Slot:
+        """Return the slot of an address, an empty one where nothing was exported yet."""
+        return self._slots.setdefault(address, Slot(address))
+
+    def check(self, staged: Staged) -> None:
+        """Make sure that a commit of `staged` will succeed.
+
+        Raises:
+            ConflictError: If an address belongs to another mod or plugin.
+        """
+        for address in staged.calls:
+            owner = self._owners.get(address, staged.generation.owner)
+            if owner != staged.generation.owner:
+                msg = f"{address} is exported by {owner} already"
+                raise ConflictError(msg)
+
+    def commit(self, staged: Staged) -> None:
+        """Make the staged exports the ones that serve; those their owner no longer has vanish."""
+        self.check(staged)
+        owner = staged.generation.owner
+        for address in [a for a, holder in self._owners.items() if holder == owner]:
+            if address not in staged.calls:
+                self._remove(address)
+        for address, (export, call) in staged.calls.items():
+            slot = self.slot(address)
+            slot.export, slot.call = export, call
+            self._owners[address] = owner
+        self._publish()
+
+    def withdraw(self, owner: str) -> None:
+        """Empty all slots of a mod or plugin."""
+        for address in [a for a, holder in self._owners.items() if holder == owner]:
+            self._remove(address)
+        self._publish()
+
+    def replace_calls(self, calls: Iterable[tuple[Slot, Call]]) -> None:
+        """Give slots new calls of the same exports, after layers came or went."""
+        for slot, call in calls:
+            slot.call = call
+        self._publish()
+
+    def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
+        """Hand the table to `subscriber` now and inside each commit; return the undo.
+
+        A subscriber builds its own view (a routing table) and must not raise or block: it runs
+        between the old code and the new.
+        """
+        self._subscribers.append(subscriber)
+        subscriber(self.table)
+        return lambda: self._subscribers.remove(subscriber)
+
+    def __iter__(self) -> Iterator[Export]:
+        for slot in self.table.values():
+            if slot.export is not None:
+                yield slot.export
+
+    def _remove(self, address: str) -> None:
+        self._slots[address].clear()
+        del self._owners[address]
+
+    def _publish(self) -> None:
+        filled = {a: s for a, s in sorted(self._slots.items()) if s.export is not None}
+        self.table = MappingProxyType(filled)
+        for subscriber in self._subscribers:
+            subscriber(self.table)

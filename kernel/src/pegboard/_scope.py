@@ -1,0 +1,126 @@
+"""Everything that one generation has registered, and how it is undone.
+
+Undoing goes backwards, each step has a deadline, and a step that fails is reported and does not
+keep the others from being done.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol
+
+import anyio
+from anyio.abc import TaskStatus
+
+__all__ = ["Scope", "Spawner"]
+
+STEP_TIMEOUT = 5.0  # seconds that one step of the undoing may take
+
+_logger = logging.getLogger("pegboard.scope")
+
+Undo = Callable[[], Any]
+
+
+class Spawner(Protocol):
+    """A task group, as far as a scope uses it."""
+
+    async def start(self, func: Callable[..., Awaitable[Any]], *args: Any, name: object) -> Any:
+        """Start a task and wait until it says that it runs."""
+        ...
+
+
+class Scope:
+    """Holds the undo of each registration of one generation.
+
+    Args:
+        name: What reports call it.
+        spawner: Task group of the app; tasks and context managers live there, so that a scope
+            can be closed from any task.
+    """
+
+    def __init__(self, name: str, spawner: Spawner) -> None:
+        self.name = name
+        self.closed = False
+        self._spawner = spawner
+        self._undo: list[tuple[str, Undo]] = []
+
+    def defer(self, what: str, undo: Undo) -> None:
+        """Do `undo`, a function or coroutine function, when the scope closes.
+
+        Raises:
+            RuntimeError: If the scope is closed.
+        """
+        if self.closed:
+            msg = f"{self.name} is closed: {what} would never be undone"
+            raise RuntimeError(msg)
+        self._undo.append((what, undo))
+
+    async def enter(self, what: str, manager: AbstractAsyncContextManager[Any]) -> Any:
+        """Enter a context manager, left when the scope closes, in the same task.
+
+        Raises:
+            Exception: What entering raises.
+        """
+        closing, left = anyio.Event(), anyio.Event()
+
+        async def hold(*, task_status: TaskStatus[Any]) -> None:
+            try:
+                async with manager as value:
+                    task_status.started(value)
+                    await closing.wait()
+            except Exception as error:
+                if not closing.is_set():
+                    raise
+                _logger.exception("%s: leaving %s failed", self.name, what, exc_info=error)
+            finally:
+                left.set()
+
+        async def leave() -> None:
+            closing.set()
+            await left.wait()
+
+        value = await self._spawner.start(hold, name=f"{self.name}: {what}")
+        self.defer(what, leave)
+        return value
+
+    async def spawn(self, what: str, function: Callable[..., Awaitable[Any]], *args: Any) -> None:
+        """Run a task until it ends or the scope closes; its failure is logged."""
+        ended = anyio.Event()
+        cancel = anyio.CancelScope()
+
+        async def run(*, task_status: TaskStatus[None]) -> None:
+            try:
+                with cancel:
+                    task_status.started()
+                    await function(*args)
+            except Exception:
+                _logger.exception("%s: task %s failed", self.name, what)
+            finally:
+                ended.set()
+
+        async def stop() -> None:
+            cancel.cancel()
+            await ended.wait()
+
+        await self._spawner.start(run, name=f"{self.name}: {what}")
+        self.defer(what, stop)
+
+    async def aclose(self) -> None:
+        """Undo everything, last first; calling it again does nothing."""
+        self.closed = True
+        with anyio.CancelScope(shield=True):
+            while self._undo:
+                await self._step(*self._undo.pop())
+
+    async def _step(self, what: str, undo: Undo) -> None:
+        with anyio.move_on_after(STEP_TIMEOUT) as limit:
+            try:
+                answer = undo()
+                if isinstance(answer, Awaitable):
+                    await answer
+            except Exception:
+                _logger.exception("%s: undoing %s failed", self.name, what)
+        if limit.cancelled_caught:
+            _logger.error("%s: undoing %s took more than %s s", self.name, what, STEP_TIMEOUT)

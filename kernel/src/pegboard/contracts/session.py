@@ -1,0 +1,52 @@
+"""Who asks: what `load_session` is given to find out."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from http.cookies import CookieError, SimpleCookie
+from typing import TYPE_CHECKING
+
+from pegboard._headers import Headers
+
+if TYPE_CHECKING:
+    from pegboard.contracts.asgi import Scope
+
+__all__ = ["Connection"]
+
+
+class Connection:
+    """The request or handshake as far as it tells who is there, read on demand.
+
+    Attributes:
+        scope: The ASGI scope; `scope["type"]` is `http` or `websocket`.
+    """
+
+    def __init__(self, scope: Scope) -> None:
+        self.scope = scope
+
+    @property
+    def path(self) -> str:
+        """The decoded path, with a leading slash."""
+        path: str = self.scope["path"]
+        return path
+
+    @cached_property
+    def headers(self) -> Headers:
+        """The request headers."""
+        return Headers.from_scope(self.scope)
+
+    @cached_property
+    def cookies(self) -> dict[str, str]:
+        """The cookies; a malformed Cookie header reads as none."""
+        jar: SimpleCookie = SimpleCookie()
+        try:
+            jar.load(self.headers.cookie or "")
+        except CookieError:
+            return {}
+        return {name: morsel.value for name, morsel in jar.items()}
+
+    @property
+    def client(self) -> str:
+        """The peer's address as the server saw it, or an empty string; never a header's word."""
+        peer = self.scope.get("client")
+        return str(peer[0]) if peer else ""

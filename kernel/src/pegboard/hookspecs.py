@@ -1,0 +1,176 @@
+"""Every hook, in the order of a plugin's life: Pegboard's table of contents.
+
+A hook decides *who* does something, once; the work then goes through the object that it
+answered with. Implement the ones you need as methods of your plugin object, marked with
+`pegboard.hookimpl`; an implementation may take fewer arguments than the declaration.
+
+Where nothing else is said: the kernel calls a hook on the event loop, asks plugins in the order of
+their requirements, and contains an implementation that raises (it is reported with the plugin's
+name and everyone else is asked). *firstresult* hooks stop at the first answer that is not None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pluggy
+
+if TYPE_CHECKING:
+    import click
+
+    from pegboard._app import App
+    from pegboard._export import Export
+    from pegboard._page import HealthCheck, Page
+    from pegboard._request import RequestData, Session
+    from pegboard._result import Result
+    from pegboard.contracts.asgi import Route
+    from pegboard.contracts.bus import Bus
+    from pegboard.contracts.cache import Cache
+    from pegboard.contracts.call import Layer
+    from pegboard.contracts.job import JobStore
+    from pegboard.contracts.lock import LockProvider
+    from pegboard.contracts.server import ServeSettings, Server
+    from pegboard.contracts.session import Connection
+    from pegboard.contracts.storage import FileKey, Store
+
+__all__ = ["API_VERSION", "Hooks"]
+
+API_VERSION = 1
+"""Version of these declarations; a plugin names the one it was written for in `plugin.toml`."""
+
+_hookspec = pluggy.HookspecMarker("pegboard")
+
+
+class Hooks:
+    """The declarations that pluggy validates implementations against."""
+
+    @_hookspec
+    def config_schema(self) -> type[msgspec.Struct] | None:
+        """Name the Struct that the plugin's section `[plugins.NAME]` is read into.
+
+        Called before activation, of the plugin alone; a raise or a section that does not fit
+        fails the plugin. Since API 1.
+        """
+
+    @_hookspec
+    def export_options(self) -> type[msgspec.Struct] | None:
+        """Name the Struct whose fields are the `@export` keywords that this plugin understands.
+
+        Called when the plugin is activated, before mods load. Each field needs a default. Two
+        plugins that claim one keyword fail the second one. Since API 1.
+        """
+
+    @_hookspec
+    def lifespan(self, app: App) -> AbstractAsyncContextManager[None] | None:
+        """Open what the plugin needs while it is active.
+
+        Entered at activation in the order of requirements, left in reverse, always in the same
+        task. A raise on entering fails the plugin, and whatever requires it. Since API 1.
+        """
+
+    @_hookspec
+    def register_export(self, app: App, export: Export) -> Layer | None:
+        """Wrap an export, or look at it and answer None.
+
+        Called while the export is staged, before it is visible, and again for all exports when
+        a plugin comes or goes. A raise fails the mod that is being loaded. What the plugin works
+        out for the export it keeps in `export.attachments`. Since API 1.
+        """
+
+    @_hookspec
+    def load_session(self, app: App, connection: Connection) -> Awaitable[Session] | None:
+        """Say who asks (firstresult).
+
+        Called for each request and handshake from outside; None leaves the question to the next
+        plugin, and to nobody means anonymous. A raise denies the request. Since API 1.
+        """
+
+    @_hookspec
+    def handle_request(self, app: App, request: RequestData) -> Awaitable[Result[Any] | None] | None:
+        """Answer a request in place of the export it is for (firstresult).
+
+        Called per request, before routing to an export, only while some plugin implements it:
+        maintenance mode, proxying, canary. The awaited answer may be None as well. A raise
+        answers the request with an error. Since API 1.
+        """
+
+    @_hookspec
+    def persist_file(self, app: App, file: FileKey) -> Store | None:
+        """Name the store for files of this scope (firstresult).
+
+        Called when the first file of a scope, owner and mod is opened; the answer is kept. An
+        implementation with `wrapper=True` may wrap the store. A raise refuses the file. Since
+        API 1.
+        """
+
+    @_hookspec
+    def track_job(self, app: App, project: str) -> JobStore | None:
+        """Name the store for the jobs of a project (firstresult).
+
+        Called when the first job of a project is opened; the answer is kept. Since API 1.
+        """
+
+    @_hookspec
+    def provide_lock(self, app: App) -> LockProvider | None:
+        """Give the locks of this app (firstresult), asked at first use. Since API 1."""
+
+    @_hookspec
+    def provide_cache(self, app: App) -> Cache | None:
+        """Give the cache of this app (firstresult), asked at first use. Since API 1."""
+
+    @_hookspec
+    def provide_bus(self, app: App) -> Bus | None:
+        """Give the message bus of this app (firstresult), asked at first use. Since API 1."""
+
+    @_hookspec
+    def asgi_routes(self, app: App) -> Sequence[Route]:
+        """Serve a part of the address space.
+
+        Called when the app starts and when a plugin comes or goes. Two plugins with the same
+        prefix are an error that names both. Since API 1.
+        """
+
+    @_hookspec
+    def serve(self, app: App, settings: ServeSettings) -> Server | None:
+        """Offer a server. All are asked; `settings.server` or the highest rank decides.
+
+        Called by `pegboard serve` before the app starts, in the parent process if there are
+        several workers. Since API 1.
+        """
+
+    @_hookspec
+    def cli_commands(self) -> Sequence[click.Command]:
+        """Add commands to `pegboard`.
+
+        Called when the command line starts; no app exists then: a command makes its own. A raise
+        leaves the command out and is reported. Since API 1.
+        """
+
+    @_hookspec
+    def health(self, app: App) -> Sequence[HealthCheck]:
+        """Answer checks for `/health` and `pegboard doctor`.
+
+        Called each time somebody asks, at most once a second. A raise is an unhealthy check.
+        Since API 1.
+        """
+
+    @_hookspec
+    def pages(self, app: App) -> Sequence[Page]:
+        """Name web pages for the index page. Called each time it is drawn. Since API 1."""
+
+
+FIRSTRESULT = frozenset(
+    {
+        "handle_request",
+        "load_session",
+        "persist_file",
+        "provide_bus",
+        "provide_cache",
+        "provide_lock",
+        "track_job",
+    }
+)
+"""Hooks that stop at the first answer; the kernel, not pluggy, goes through the answers."""
