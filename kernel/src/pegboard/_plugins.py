@@ -32,6 +32,7 @@ KNOWN_OPTIONS = {
     "memory_cache_ttl": "pegboard-caching",
     "file_cache": "pegboard-caching",
     "rate_limit": "pegboard-auth",
+    "page": "pegboard-transport-http",
     "websocket_handler": "pegboard-transport-ws",
     "websocket_context": "pegboard-transport-ws",
 }
