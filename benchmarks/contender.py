@@ -71,5 +71,6 @@ CALL = (
     _contender("pluggy hook", "call_pluggy", "pluggy"),
     _contender("pegboard slot", "call_pegboard_slot", "pegboard"),
     _contender("pegboard app.call", "call_pegboard", "pegboard"),
+    _contender("pegboard app.call in a call", "call_pegboard_nested", "pegboard"),
 )
 ALL = {contender.key: contender for contender in HTTP + SOCKET + CALL}
