@@ -2,7 +2,7 @@
 
 from pluggy import HookimplMarker
 
-from pegboard._app import App, get_app
+from pegboard._app import App
 from pegboard._binding import Binding, Parameter
 from pegboard._context import (
     CallContext,
@@ -15,6 +15,7 @@ from pegboard._discovery import PluginManifest
 from pegboard._export import Declaration, Export, ExportOptions
 from pegboard._headers import Headers
 from pegboard._page import HealthCheck, Page
+from pegboard._reference import get_app
 from pegboard._registry import Generation, Registry, Slot
 from pegboard._request import ANONYMOUS, Request, RequestData, Session, parse_query
 from pegboard._result import (

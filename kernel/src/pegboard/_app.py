@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import ModuleType, SimpleNamespace, TracebackType
@@ -47,13 +44,11 @@ if TYPE_CHECKING:
     from pegboard._plugins import HookCaller
     from pegboard.contracts.session import Connection
 
-__all__ = ["App", "get_app"]
+__all__ = ["App"]
 
 P = TypeVar("P")
 
 TASK_TIMEOUT = 10.0  # seconds that background tasks get to end when the app stops
-
-_loading: ContextVar[App] = ContextVar("pegboard_loading")
 
 
 class App:
@@ -277,20 +272,18 @@ class App:
             self._blocking.close()
             self._blocking = None
 
-    def _from_thread(self, function: Callable[[], Awaitable[Any]]) -> Any:
+    def _from_thread(self, function: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
         if _on_event_loop():
             msg = "this would block the event loop: use `await app.call(...)`"
             raise RuntimeError(msg)
         if self.is_running:
             return from_thread.run(function, token=self._token)
-        from pegboard._blocking import BlockingRunner  # noqa: PLC0415 - scripts only
+        from pegboard._blocking import BlockingRunner
 
         self._blocking = BlockingRunner(self)
         return from_thread.run(function, token=self._token)
 
-    def _resolve(
-        self, target: Any, args: tuple[Any, ...]
-    ) -> tuple[Slot | None, tuple[Any, ...]]:
+    def _resolve(self, target: Any, args: tuple[Any, ...]) -> tuple[Slot | None, tuple[Any, ...]]:
         if self._group is None:
             raise _not_running(self)
         table = self.registry.table
@@ -301,6 +294,8 @@ class App:
         return None, args
 
     def _unknown(self, target: Any) -> PegboardError:
+        import difflib  # here, since it is needed after a mistake only
+
         address = target if isinstance(target, str) else ".".join(target)
         close = difflib.get_close_matches(address, list(self.registry.table), n=1)
         hint = f"; did you mean {close[0]}?" if close else ""
@@ -336,7 +331,7 @@ class App:
         if session.anonymous:
             msg = f"{export.address} needs a signed-in caller"
             raise UnauthorizedError(msg)
-        msg = f"{export.address} needs level {export.required_level}, this session has {session.level}"
+        msg = f"{export.address} needs level {export.required_level}, not {session.level}"
         raise ForbiddenError(msg)
 
     async def intercept(self, request: RequestData) -> Result[Any] | None:
@@ -355,9 +350,11 @@ class App:
         for task in result.tasks:
             self._background.start(task)
 
-    def spawn(self, function: Callable[..., Awaitable[Any]], *args: Any, name: str = "") -> None:
+    def spawn(
+        self, function: Callable[..., Coroutine[Any, Any, Any]], *args: Any, name: str = ""
+    ) -> None:
         """Run a coroutine function in the app's task group; a failure is logged."""
-        self._background.start(partial(_call, function, args, name))
+        self._background.start(partial(function, *args), name=name)
 
     # -- for plugins and mods --------------------------------------------------------------
 
@@ -421,7 +418,7 @@ class App:
 
     @property
     def _channels(self) -> Channels:
-        return self.service(Channels, "pegboard-transport-ws")  # type: ignore[type-abstract]  # a Protocol stands for its implementations
+        return self.service(Channels, "pegboard-transport-ws")  # type: ignore[type-abstract]  # asked for by name
 
     async def ws_send(self, conn_id: str, payload: Any) -> bool:
         """Send to one connection; False if it is gone. See `Channels.send`."""
@@ -443,72 +440,9 @@ class App:
         """Return the ids of the connections of a channel, or of all."""
         return self._channels.connections(channel_id)
 
-    @contextmanager
-    def loading(self) -> Iterator[None]:
-        """Let `get_app()` answer this app while a mod of it is loaded."""
-        token = _loading.set(self)
-        try:
-            yield
-        finally:
-            _loading.reset(token)
-
     def __repr__(self) -> str:
         state = "running" if self.is_running else "stopped"
         return f"<App {self.name!r} {state}, {len(self.registry.table)} exports>"
-
-
-class _AppReference:
-    """What `get_app()` answers at the top of a module: whichever app uses the module.
-
-    One module can serve several apps; each attribute is that of the app that loads it, or calls
-    into it, at that moment.
-    """
-
-    @property
-    def __class__(self) -> type[App]:  # type: ignore[override]  # isinstance(get_app(), App) holds
-        return App
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(_resolved(), name)
-
-    def __repr__(self) -> str:
-        return repr(_resolved())
-
-
-_reference = cast("App", _AppReference())
-_default: App | None = None
-
-
-def get_app(from_: str | None = None, name: str | None = None, **_ignored: Any) -> App:
-    """Return the app: the one that is loading this mod, or that this call runs in.
-
-    Outside of both it is the process's default app, made when it is first used.
-
-    Args:
-        from_: Who asks; only for people who read the code.
-        name: Name of the default app, where this call makes it.
-    """
-    del from_
-    context = _current.get(None)
-    if context is not None:
-        return cast("App", context.app)
-    if _loading.get(None) is None and name is not None:
-        return _default_app(name)
-    return _reference
-
-
-def _resolved() -> App:
-    context = _current.get(None)
-    if context is not None:
-        return cast("App", context.app)
-    return _loading.get(None) or _default_app("main")
-
-
-def _default_app(name: str) -> App:
-    global _default  # noqa: PLW0603 - the one global: sugar for scripts
-    if _default is None:
-        _default = App(name)
-    return _default
 
 
 def _not_running(app: App) -> PegboardError:
@@ -521,9 +455,3 @@ def _on_event_loop() -> bool:
     except RuntimeError:
         return False
     return True
-
-
-async def _call(
-    function: Callable[..., Awaitable[Any]], args: tuple[Any, ...], _name: str
-) -> None:
-    await function(*args)

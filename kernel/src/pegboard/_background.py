@@ -30,10 +30,10 @@ class BackgroundTasks:
         self.running = 0
         self._idle = anyio.Event()
 
-    def start(self, task: Callable[[], Any] | Awaitable[Any]) -> None:
+    def start(self, task: Callable[[], Any] | Awaitable[Any], *, name: str = "") -> None:
         """Run a function (in a worker thread), a coroutine function or a coroutine."""
         self.running += 1
-        self._app.tasks.start_soon(self._run, task, name=f"background task {_name(task)}")
+        self._app.tasks.start_soon(self._run, task, name=name or f"task {_name(task)}")
 
     async def wait(self, timeout: float) -> bool:
         """Wait until nothing runs; False if `timeout` seconds were not enough."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import typing
 from collections.abc import Callable
+from functools import partial
 from types import UnionType
 from typing import Any, Literal
 
@@ -40,6 +41,7 @@ RESERVED = frozenset(
 
 _RESERVED_PREFIX = "tb_run_"
 _NO_KEYWORDS: dict[str, Any] = {}
+_VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
@@ -113,15 +115,18 @@ class Binding:
         kinds = {
             name: _injection(name, hints.get(name), is_first=index == 0, state=state)
             for index, (name, parameter) in enumerate(signature.parameters.items())
-            if parameter.kind not in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+            if parameter.kind not in _VARIADIC
         }
         self.takes_rest = any(
             parameter.kind is inspect.Parameter.VAR_KEYWORD
             for parameter in signature.parameters.values()
         )
         self._assign_injected(signature, kinds, request_as_kwarg=request_as_kwarg)
-        named = [parameter for name, parameter in signature.parameters.items() if not kinds.get(name, "variadic")]
-        self.parameters = tuple(_parameter(each, hints) for each in named)
+        self.parameters = tuple(
+            _parameter(each, hints)
+            for name, each in signature.parameters.items()
+            if name in kinds and kinds[name] is None
+        )
         self._names = tuple(each.name for each in self.parameters)
         self._repeated = frozenset(each.name for each in self.parameters if each.repeated)
         self.takes_request = "request" in self.injected.values() or "request" in self.leading
@@ -130,16 +135,18 @@ class Binding:
         self.form = "form_data" if "form_data" in self._names else None
         self.arguments = _struct(function, self.parameters, is_open=self.is_open)
         self._signature = signature.replace(
-            parameters=[
-                each for each in signature.parameters.values() if not kinds.get(each.name)
-            ],
+            parameters=[each for each in signature.parameters.values() if not kinds.get(each.name)],
             return_annotation=inspect.Signature.empty,
         )
         self._split = _positional_count(signature, kinds)
         self._tuple = self._split == len(self._names)
 
     def _assign_injected(
-        self, signature: inspect.Signature, kinds: dict[str, Injected | None], *, request_as_kwarg: bool
+        self,
+        signature: inspect.Signature,
+        kinds: dict[str, Injected | None],
+        *,
+        request_as_kwarg: bool,
     ) -> None:
         leading: list[Injected] = []
         injected: dict[str, Injected] = {}
@@ -188,8 +195,8 @@ class Binding:
         positional = msgspec.structs.astuple(arguments)
         if self._tuple:
             return positional, rest
-        names = self._names[self._split :]
-        return positional[: self._split], {**dict(zip(names, positional[self._split :], strict=True)), **rest}
+        named = dict(zip(self._names[self._split :], positional[self._split :], strict=True))
+        return positional[: self._split], {**named, **rest}
 
     def bind_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments:
         """Check a call in process against the signature, changing no value.
@@ -242,7 +249,7 @@ def _injection(name: str, hint: Any, *, is_first: bool, state: bool | None) -> I
 
 
 def _is_app(hint: Any) -> bool:
-    from pegboard._app import App  # noqa: PLC0415 - the app assembles everything, this too
+    from pegboard._app import App
 
     return any(isinstance(each, type) and issubclass(each, App) for each in _alternatives(hint))
 
@@ -297,7 +304,8 @@ def _struct(
             fields.append((each.name, each.type))
         elif isinstance(each.default, (list, dict, set, bytearray)):
             shared = each.default
-            fields.append((each.name, each.type, msgspec.field(default_factory=lambda it=shared: it)))
+            default = msgspec.field(default_factory=partial(_same, shared))
+            fields.append((each.name, each.type, default))
         else:
             fields.append((each.name, each.type, each.default))
     name = f"{function.__name__}_arguments"
@@ -308,6 +316,11 @@ def _struct(
         msg = f"the annotations of {function.__qualname__} cannot be decoded: {error}"
         raise ConfigError(msg) from error
     return struct
+
+
+def _same(value: Any) -> Any:
+    """Give the default itself, as a Python function does, and not a copy."""
+    return value
 
 
 def _positional_count(signature: inspect.Signature, kinds: dict[str, Injected | None]) -> int:

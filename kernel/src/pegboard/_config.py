@@ -25,6 +25,7 @@ S = TypeVar("S", bound=msgspec.Struct)
 
 ENVIRONMENT_PREFIX = "PEGBOARD_"
 MANIFESTS = ("pegboard.toml", "tb-manifest.yaml")
+SECRET_WORDS = ("secret", "password", "token", "_key")
 ROOT_SECTIONS = ("app", "plugins", "mods", "access", "serve")
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::([^}]*))?\}")
@@ -120,7 +121,8 @@ class Config:
         for key in values:
             if key not in known:
                 place = f"{name}.{key}"
-                msg = f"unknown setting {place} (from {self.origin(place)}); known: {_names(known)}"
+                origin = self.origin(place)
+                msg = f"unknown setting {place} (from {origin}); known: {_names(known)}"
                 raise ConfigError(msg)
         try:
             settings = msgspec.convert(self._typed(name, values, known), kind)
@@ -170,11 +172,15 @@ class Config:
     def settings(self) -> list[Setting]:
         """Return every setting that was read so far, with its origin, by name."""
         found = [
-            Setting(name=f"{section}.{field}", value=value, origin=self.origin(f"{section}.{field}"))
+            self._setting(f"{section}.{field}", value)
             for section, struct in self._read.items()
             for field, value in msgspec.structs.asdict(struct).items()
         ]
-        return sorted((_hidden(each) for each in found), key=lambda each: each.name)
+        return sorted(found, key=lambda each: each.name)
+
+    def _setting(self, name: str, value: Any) -> Setting:
+        is_secret = bool(value) and any(word in name for word in SECRET_WORDS)
+        return Setting(name=name, value="***" if is_secret else value, origin=self.origin(name))
 
     def _lookup(self, name: str) -> dict[str, Any]:
         values: Any = self._values
@@ -191,7 +197,8 @@ class Config:
         return {key: self._value(section, key, value, known[key]) for key, value in values.items()}
 
     def _value(self, section: str, key: str, value: Any, kind: Any) -> Any:
-        if not self.origin(f"{section}.{key}").startswith("environment") or not isinstance(value, str):
+        is_text = isinstance(value, str)
+        if not is_text or not self.origin(f"{section}.{key}").startswith("environment"):
             return value
         if _is_list(kind):
             return _listed(value)
@@ -229,13 +236,15 @@ def load_config(
     _merge(values, origins, dict(overrides or {}), "caller")
     for section in values:
         if section not in ROOT_SECTIONS:
-            msg = f"unknown section {section!r} (from {_section_origin(origins, section)}); known: {_names(ROOT_SECTIONS)}"
+            origin = _section_origin(origins, section)
+            msg = f"unknown section {section!r} (from {origin}); known: {_names(ROOT_SECTIONS)}"
             raise ConfigError(msg)
     return Config(values, origins)
 
 
 def _section_origin(origins: Mapping[str, str], section: str) -> str:
-    return next((place for name, place in origins.items() if name.split(".")[0] == section), "caller")
+    places = (place for name, place in origins.items() if name.split(".")[0] == section)
+    return next(places, "caller")
 
 
 def _read_manifest(project: Path | None) -> tuple[dict[str, Any], str]:
@@ -287,7 +296,8 @@ def _interpolated(value: Any, environment: Mapping[str, str], source: str) -> An
         return value
 
     def replacement(match: re.Match[str]) -> str:
-        found = environment.get(match[1], match[2])
+        default: str | None = match[2]
+        found = environment.get(match[1], default)
         if found is None:
             msg = f"{source}: ${{{match[1]}}} is not set and has no default"
             raise ConfigError(msg)
@@ -340,8 +350,3 @@ def _listed(value: Any) -> Any:
 
 def _names(names: Iterable[str]) -> str:
     return ", ".join(sorted(names))
-
-
-def _hidden(setting: Setting) -> Setting:
-    secret = any(word in setting.name for word in ("secret", "password", "token", "_key"))
-    return msgspec.structs.replace(setting, value="***") if secret and setting.value else setting

@@ -17,7 +17,6 @@ from pegboard._request import ANONYMOUS, Request, RequestData, Session
 
 if TYPE_CHECKING:
     from pegboard._app import App
-    from pegboard.contracts.asgi import Scope
 
 __all__ = ["CallContext", "current_app", "current_request", "current_session", "entered"]
 

@@ -208,7 +208,7 @@ class Exporter:
     def __init__(self, register: Callable[[Declaration], None]) -> None:
         self._register = register
 
-    def __call__(self, name: str | None = None, /, **keywords: Any) -> Callable[[F], F]:
+    def __call__(self, name: object = None, /, **keywords: Any) -> Callable[[F], F]:
         """Return a decorator that registers a function and gives it back unchanged.
 
         Args:

@@ -10,7 +10,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
-from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from importlib.util import spec_from_file_location
 from pathlib import Path
@@ -58,8 +57,10 @@ def _declared_before(root: ModuleType) -> list[Declaration]:
     """Find what the modules of a mod declared when they were imported, earlier in this process."""
     modules = [each for name, each in sys.modules.items() if _belongs(name, root.__name__)]
     values = [value for module in modules for value in vars(module).values()]
-    own = [each for each in values if _belongs(getattr(each, "__module__", "") or "", root.__name__)]
-    return declarations_of(own)
+    homes = [getattr(value, "__module__", None) or "" for value in values]
+    return declarations_of(
+        [value for value, home in zip(values, homes, strict=True) if _belongs(home, root.__name__)]
+    )
 
 
 def _executed(candidate: ModCandidate) -> ModuleType:
@@ -96,7 +97,8 @@ def unload_mod(loaded: LoadedMod) -> None:
 
 @contextmanager
 def _restored_on_failure(candidate: ModCandidate) -> Iterator[None]:
-    before = {name: module for name, module in sys.modules.items() if _belongs(name, candidate.module)}
+    own = [name for name in sys.modules if _belongs(name, candidate.module)]
+    before = {name: sys.modules[name] for name in own}
     try:
         yield
     except (Exception, SystemExit) as error:
@@ -135,7 +137,7 @@ class _SourceLoader(SourceFileLoader):
         return code
 
 
-class _SourceFinder(MetaPathFinder):
+class _SourceFinder:
     """Finds the modules of project folders, with a loader that ignores `.pyc` files."""
 
     def find_spec(

@@ -15,6 +15,7 @@ from pegboard._discovery import ModCandidate, find_mods, mod_at
 from pegboard._export import Declaration, Export
 from pegboard._loader import LoadedMod, load_mod, unload_mod
 from pegboard._pipeline import compile_call
+from pegboard._reference import loading
 from pegboard._registry import Generation, Staged
 from pegboard._scope import Scope
 from pegboard.errors import LoadError, NotFoundError, PegboardError
@@ -110,7 +111,7 @@ class ModHost:
             self.status[candidate.name] = ModStatus(candidate=candidate, state="active")
 
     async def _load(self, candidate: ModCandidate) -> None:
-        with self._app.loading():
+        with loading(self._app):
             loaded = load_mod(candidate)
         generation = self._new_generation(candidate.name)
         generation.scope.defer("modules", lambda: unload_mod(loaded))
@@ -126,9 +127,7 @@ class ModHost:
         for export, call in staged.calls.values():
             if export.options.initial:
                 await _run_initial(export, call)
-        generation.scope.defer(
-            "exports", lambda: self._app.registry.withdraw(generation.owner)
-        )
+        generation.scope.defer("exports", lambda: self._app.registry.withdraw(generation.owner))
         self._defer_exits(staged)
         self._app.registry.commit(staged)
         self.generations[generation.owner] = generation

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import inspect
 import logging
-import secrets
+import os
 import traceback
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from anyio import to_thread
 
 from pegboard._context import current_request
-from pegboard._result import OK_INFO, ErrorKind, Result, ResultData
+from pegboard._result import OK_INFO, Result, ResultData
 from pegboard.errors import InputError, PegboardError
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def _with_result(app: App, export: Export, invoke: Invoke) -> Call:
         if value.result.data_type == "stream":
             generation.leases += 1
             _release_at_close(value, generation)
-        return cast("Result[Any]", value)
+        return value
 
     return call
 
@@ -178,7 +178,7 @@ def failure(
             error = mismatch
     if isinstance(error, PegboardError) and error.status < FIRST_SERVER_ERROR:
         return from_error(error).set_origin(export.origin)
-    error_id = secrets.token_hex(4)
+    error_id = os.urandom(4).hex()
     _logger.error("%s failed, error id %s", export.address, error_id, exc_info=error)
     app.count("calls_failed")
     if isinstance(error, PegboardError):
@@ -192,9 +192,5 @@ def failure(
 def from_error(error: PegboardError) -> Result[Any]:
     """Return the envelope of an error that was raised on purpose."""
     if error.status < FIRST_SERVER_ERROR:
-        kind = ErrorKind.INPUT
-    else:
-        kind = ErrorKind.INTERNAL
-    result: Result[Any] = Result.default_user_error(info=str(error), exec_code=error.status)
-    result.kind = kind
-    return result
+        return Result.default_user_error(info=str(error), exec_code=error.status)
+    return Result.default_internal_error(info=str(error), exec_code=error.status)

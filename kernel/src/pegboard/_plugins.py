@@ -102,8 +102,8 @@ class HookCaller:
 
     def implementations(self, hook: str) -> list[Any]:
         """Return the implementations of a hook in the order in which they are asked."""
-        found = [each for each in getattr(self.manager.hook, hook).get_hookimpls() if not _wraps(each)]
-        return sorted(found, key=self._rank)
+        found = getattr(self.manager.hook, hook).get_hookimpls()
+        return sorted((each for each in found if not _wraps(each)), key=self._rank)
 
     def all(self, hook: str, **arguments: Any) -> list[tuple[str, Any]]:
         """Ask everyone; return the plugin's name and answer for each answer that is not None."""

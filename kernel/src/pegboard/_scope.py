@@ -9,12 +9,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Protocol
+from typing import Any
 
 import anyio
-from anyio.abc import TaskStatus
+from anyio.abc import TaskGroup, TaskStatus
 
-__all__ = ["Scope", "Spawner"]
+__all__ = ["Scope"]
 
 STEP_TIMEOUT = 5.0  # seconds that one step of the undoing may take
 
@@ -23,27 +23,19 @@ _logger = logging.getLogger("pegboard.scope")
 Undo = Callable[[], Any]
 
 
-class Spawner(Protocol):
-    """A task group, as far as a scope uses it."""
-
-    async def start(self, func: Callable[..., Awaitable[Any]], *args: Any, name: object) -> Any:
-        """Start a task and wait until it says that it runs."""
-        ...
-
-
 class Scope:
     """Holds the undo of each registration of one generation.
 
     Args:
         name: What reports call it.
-        spawner: Task group of the app; tasks and context managers live there, so that a scope
+        tasks: Task group of the app; tasks and context managers live there, so that a scope
             can be closed from any task.
     """
 
-    def __init__(self, name: str, spawner: Spawner) -> None:
+    def __init__(self, name: str, tasks: TaskGroup) -> None:
         self.name = name
         self.closed = False
-        self._spawner = spawner
+        self._tasks = tasks
         self._undo: list[tuple[str, Undo]] = []
 
     def defer(self, what: str, undo: Undo) -> None:
@@ -81,7 +73,7 @@ class Scope:
             closing.set()
             await left.wait()
 
-        value = await self._spawner.start(hold, name=f"{self.name}: {what}")
+        value = await self._tasks.start(hold, name=f"{self.name}: {what}")
         self.defer(what, leave)
         return value
 
@@ -104,7 +96,7 @@ class Scope:
             cancel.cancel()
             await ended.wait()
 
-        await self._spawner.start(run, name=f"{self.name}: {what}")
+        await self._tasks.start(run, name=f"{self.name}: {what}")
         self.defer(what, stop)
 
     async def aclose(self) -> None:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pegboard.contracts.call import Layer
     from pegboard.contracts.job import JobStore
     from pegboard.contracts.lock import LockProvider
-    from pegboard.contracts.server import ServeSettings, Server
+    from pegboard.contracts.server import Server, ServeSettings
     from pegboard.contracts.session import Connection
     from pegboard.contracts.storage import FileKey, Store
 
@@ -89,7 +89,9 @@ class Hooks:
         """
 
     @_hookspec
-    def handle_request(self, app: App, request: RequestData) -> Awaitable[Result[Any] | None] | None:
+    def handle_request(
+        self, app: App, request: RequestData
+    ) -> Awaitable[Result[Any] | None] | None:
         """Answer a request in place of the export it is for (firstresult).
 
         Called per request, before routing to an export, only while some plugin implements it:
@@ -126,7 +128,7 @@ class Hooks:
         """Give the message bus of this app (firstresult), asked at first use. Since API 1."""
 
     @_hookspec
-    def asgi_routes(self, app: App) -> Sequence[Route]:
+    def asgi_routes(self, app: App) -> Sequence[Route] | None:
         """Serve a part of the address space.
 
         Called when the app starts and when a plugin comes or goes. Two plugins with the same
@@ -142,7 +144,7 @@ class Hooks:
         """
 
     @_hookspec
-    def cli_commands(self) -> Sequence[click.Command]:
+    def cli_commands(self) -> Sequence[click.Command] | None:
         """Add commands to `pegboard`.
 
         Called when the command line starts; no app exists then: a command makes its own. A raise
@@ -150,7 +152,7 @@ class Hooks:
         """
 
     @_hookspec
-    def health(self, app: App) -> Sequence[HealthCheck]:
+    def health(self, app: App) -> Sequence[HealthCheck] | None:
         """Answer checks for `/health` and `pegboard doctor`.
 
         Called each time somebody asks, at most once a second. A raise is an unhealthy check.
@@ -158,7 +160,7 @@ class Hooks:
         """
 
     @_hookspec
-    def pages(self, app: App) -> Sequence[Page]:
+    def pages(self, app: App) -> Sequence[Page] | None:
         """Name web pages for the index page. Called each time it is drawn. Since API 1."""
 
 

@@ -64,9 +64,7 @@ class Router:
     def find(self, kind: str, path: str) -> AsgiCallable:
         """Return what serves `path`: never None, since unknown paths have a refusing route."""
         end = path.find("/", 1)
-        return (
-            self._table.get((kind, path if end < 0 else path[:end])) or self._fallback[kind]
-        )
+        return self._table.get((kind, path if end < 0 else path[:end])) or self._fallback[kind]
 
 
 async def _http_not_found(scope: Scope, receive: Receive, send: Send) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cached_property
-from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING
 
 from pegboard._headers import Headers
@@ -38,6 +37,8 @@ class Connection:
     @cached_property
     def cookies(self) -> dict[str, str]:
         """The cookies; a malformed Cookie header reads as none."""
+        from http.cookies import CookieError, SimpleCookie
+
         jar: SimpleCookie = SimpleCookie()
         try:
             jar.load(self.headers.cookie or "")

@@ -1,0 +1,85 @@
+"""`get_app()`: the app that is meant where none is named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, cast
+
+from pegboard._context import current_context
+
+if TYPE_CHECKING:
+    from pegboard._app import App
+
+__all__ = ["get_app", "loading"]
+
+_loading: ContextVar[App] = ContextVar("pegboard_loading")
+
+
+@contextmanager
+def loading(app: App) -> Iterator[None]:
+    """Let `get_app()` answer `app` while a mod of it is loaded."""
+    token = _loading.set(app)
+    try:
+        yield
+    finally:
+        _loading.reset(token)
+
+
+class _AppReference:
+    """What `get_app()` answers at the top of a module: whichever app uses the module.
+
+    One module can serve several apps; each attribute is that of the app that loads it, or calls
+    into it, at that moment.
+    """
+
+    @property
+    def __class__(self) -> type[App]:  # type: ignore[misc]  # isinstance(get_app(), App) holds
+        from pegboard._app import App
+
+        return App
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(_resolved(), name)
+
+    def __repr__(self) -> str:
+        return repr(_resolved())
+
+
+_REFERENCE = cast("App", _AppReference())
+_default: App | None = None
+
+
+def get_app(from_: str | None = None, name: str | None = None, **_ignored: Any) -> App:
+    """Return the app: the one that is loading this mod, or that this call runs in.
+
+    Outside of both it is the process's default app, made when it is first used.
+
+    Args:
+        from_: Who asks; only for people who read the code.
+        name: Name of the default app, where this call makes it.
+    """
+    del from_
+    context = current_context()
+    if context is not None:
+        return cast("App", context.app)
+    if _loading.get(None) is None and name is not None:
+        return _default_app(name)
+    return _REFERENCE
+
+
+def _resolved() -> App:
+    context = current_context()
+    if context is not None:
+        return cast("App", context.app)
+    return _loading.get(None) or _default_app("main")
+
+
+def _default_app(name: str) -> App:
+    from pegboard._app import App
+
+    global _default  # noqa: PLW0603 - the one global: sugar for scripts
+    if _default is None:
+        _default = App(name)
+    return _default
