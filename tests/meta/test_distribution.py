@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pegboard
 import pytest
 
 from scripts.environment import ROOT, members, workspace
@@ -150,6 +151,10 @@ def test_a_plugin_has_its_manifest_its_hooks_and_its_settings(member: Path) -> N
     source = member / "src" / import_name(member)
     files = {path.name for path in source.iterdir()}
     assert {"__init__.py", "plugin.toml", "plugin.py", "config.py"} <= files
+
+
+def test_the_kernel_tells_its_version() -> None:
+    assert pegboard.__version__ == project(KERNEL)["version"]
 
 
 def test_the_kernel_needs_three_libraries_and_no_more() -> None:

@@ -67,10 +67,9 @@ def third_party(path: Path) -> set[str]:
 @each_source
 def test_a_file_imports_only_what_its_distribution_declares(member: Path, path: Path) -> None:
     brought_by = packages_distributions()
-    testing = {"pytest"} if "testing" in path.parts else set()
     ours = {top(each) for each in imports(path) if is_ours(each)} - {own_name(path)}
     assert {name.replace("_", "-") for name in ours} <= declared(member)
-    for module in third_party(path) - testing - VOCABULARY:
+    for module in third_party(path) - VOCABULARY:
         names = {name.lower() for name in brought_by.get(module, [module])}
         assert names & declared(member), f"{module} is not declared in {member.name}/pyproject.toml"
 

@@ -1,0 +1,15 @@
+"""`pegboard-mods` with the kernel only: the mods are found, load, and answer in process."""
+
+import anyio
+from pegboard import App
+
+
+async def main() -> None:
+    async with App("smoke") as app:
+        failed = {name: each.reason for name, each in app.mods.status.items() if each.reason}
+        assert set(app.mods.status) == {"chat", "clock", "files", "system"}, app.mods.status
+        assert not failed, failed
+        assert app.registry.table
+
+
+anyio.run(main)
