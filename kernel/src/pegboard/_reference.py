@@ -34,12 +34,6 @@ class _AppReference:
     into it, at that moment.
     """
 
-    @property
-    def __class__(self) -> type[App]:  # type: ignore[misc]  # isinstance(get_app(), App) holds
-        from pegboard._app import App
-
-        return App
-
     def __getattr__(self, name: str) -> Any:
         return getattr(_resolved(), name)
 

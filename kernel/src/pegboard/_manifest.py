@@ -1,0 +1,107 @@
+"""`tb-manifest.yaml`, the manifest of the spec documents, read as settings of Pegboard.
+
+The sections that Pegboard has a setting for are translated; those that are about parts that it
+does not have (a reverse proxy, a desktop shell, ...) are known and left alone; any other name is a
+mistake.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from pegboard.errors import ConfigError
+
+__all__ = ["translated"]
+
+TRANSLATED = {
+    "app.name": "app.name",
+    "app.debug": "app.dev",
+    "app.log_level": "app.log_level",
+    "mods.open_modules": "access.open_modules",
+    "mods.init_modules": "mods.allow",
+    "workers.http[0].host": "serve.host",
+    "workers.http[0].port": "serve.port",
+    "workers.http[0].workers": "serve.workers",
+}
+"""Dotted names there and here."""
+
+SECTIONS = frozenset(
+    {
+        "app",
+        "auth",
+        "autostart",
+        "database",
+        "environments",
+        "features",
+        "manifest_version",
+        "mods",
+        "nginx",
+        "observability",
+        "paths",
+        "registry",
+        "services",
+        "toolbox",
+        "utilities",
+        "workers",
+    }
+)
+"""All sections that such a manifest may have."""
+
+_PART = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
+
+
+def translated(manifest: Mapping[str, Any], source: str) -> dict[str, Any]:
+    """Return the settings that a manifest makes, its environment's overrides applied.
+
+    Args:
+        manifest: The decoded file.
+        source: Its path, for messages.
+
+    Raises:
+        ConfigError: If a section is unknown, or an override does not lead anywhere.
+    """
+    unknown = sorted(set(manifest) - SECTIONS)
+    if unknown:
+        raise ConfigError(f"{source}: unknown section {unknown[0]!r}; known: {sorted(SECTIONS)}")
+    values = dict(manifest)
+    environment = _get(values, "app.environment") or "development"
+    overrides = _get(values, f"environments.{environment}") or {}
+    for path, value in overrides.items():
+        values = _replaced(values, _parts(path), value, f"{source}: environments.{path}")
+    settings: dict[str, Any] = {}
+    for there, here in TRANSLATED.items():
+        found = _get(values, there)
+        if found not in (None, [], ""):
+            section, _, key = here.partition(".")
+            settings.setdefault(section, {})[key] = found
+    return settings
+
+
+def _parts(path: str) -> list[str | int]:
+    return [int(index) if index else name for name, index in _PART.findall(path)]
+
+
+def _get(values: Any, path: str) -> Any:
+    for part in _parts(path):
+        if isinstance(part, int):
+            values = values[part] if isinstance(values, list) and part < len(values) else None
+        else:
+            values = values.get(part) if isinstance(values, Mapping) else None
+    return values
+
+
+def _replaced(values: Any, parts: list[str | int], value: Any, place: str) -> Any:
+    """Return a copy of nested values with one of them replaced."""
+    if not parts:
+        return value
+    part, rest = parts[0], parts[1:]
+    if isinstance(part, int):
+        if not isinstance(values, list) or part >= len(values):
+            raise ConfigError(f"{place}: there is no item {part}")
+        return [*values[:part], _replaced(values[part], rest, value, place), *values[part + 1 :]]
+    if values is not None and not isinstance(values, Mapping):
+        raise ConfigError(f"{place}: {part!r} is not in a section")
+    inner = dict(values or {})
+    return {**inner, part: _replaced(inner.get(part), rest, value, place)}
