@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from threading import Lock
 from types import ModuleType, SimpleNamespace, TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
@@ -15,6 +16,7 @@ from anyio import CapacityLimiter, from_thread
 
 from pegboard._asgi import AsgiApp
 from pegboard._background import BackgroundTasks
+from pegboard._blocking import start_blocking
 from pegboard._config import AccessSettings, AppSettings, Config, load_config
 from pegboard._context import CallContext, _current
 from pegboard._export import Exporter
@@ -34,14 +36,17 @@ from pegboard.errors import (
     NotFoundError,
     PegboardError,
     UnauthorizedError,
+    UnavailableError,
 )
 
 if TYPE_CHECKING:
     import msgspec
     from anyio.abc import TaskGroup
 
+    from pegboard._blocking import BlockingRunner
     from pegboard._export import Export
     from pegboard._plugins import HookCaller
+    from pegboard.contracts.asgi import Route
     from pegboard.contracts.session import Connection
 
 __all__ = ["App"]
@@ -98,13 +103,16 @@ class App:
         self.router = Router()
         self.request_hooks: list[Any] = []
         self.has_session_loaders = False
+        self.data = (self.project or Path.cwd()) / AppSettings().data
+        self.threads = CapacityLimiter(AppSettings().threads)
         self._requested = (plugins, mods, config, dev)
         self._group: TaskGroup | None = None
         self._background = BackgroundTasks(self)
         self._counts: Counter[str] = Counter()
         self._states: dict[str, SimpleNamespace] = {}
         self._services: dict[type[Any], Any] = {}
-        self._blocking: Any = None
+        self._blocking: BlockingRunner | None = None
+        self._starting = Lock()
 
     # -- starting and stopping -------------------------------------------------------------
 
@@ -126,12 +134,10 @@ class App:
         await group.__aenter__()
         try:
             await self._start()
-        except BaseException as error:
+        except BaseException:
             with anyio.CancelScope(shield=True):
                 await self._stop()
-            group.cancel_scope.cancel()
-            await group.__aexit__(type(error), error, error.__traceback__)
-            self._group = None
+            await self._leave(group)
             raise
         return self
 
@@ -140,7 +146,7 @@ class App:
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
-    ) -> bool | None:
+    ) -> None:
         """Stop: let background tasks end, retire mods, deactivate plugins."""
         group = self.tasks
         self.stopping.set()
@@ -148,9 +154,13 @@ class App:
             if not await self._background.wait(TASK_TIMEOUT):
                 self.logger.error("%d background tasks are cut off", self._background.running)
             await self._stop()
+        await self._leave(group)
+
+    async def _leave(self, group: TaskGroup) -> None:
+        """End the task group; what the `async with` block raised is not wrapped in a group."""
         group.cancel_scope.cancel()
         try:
-            return await group.__aexit__(kind, error, trace)
+            await group.__aexit__(None, None, None)
         finally:
             self._group = None
 
@@ -183,11 +193,16 @@ class App:
         """Work out again what is derived from the set of active plugins."""
         self.request_hooks = self.hooks.implementations("handle_request")
         self.has_session_loaders = bool(self.hooks.implementations("load_session"))
-        routes = [route for _, each in self.hooks.all("asgi_routes", app=self) for route in each]
-        try:
-            self.router = Router(routes)
-        except ValueError as error:
-            raise ConfigError(str(error)) from error
+        owners: dict[tuple[str, str], str] = {}
+        routes: list[Route] = []
+        for plugin, offered in self.hooks.all("asgi_routes", app=self):
+            for route in offered:
+                other = owners.setdefault((route.kind, route.prefix), plugin)
+                if other != plugin:
+                    msg = f"{other} and {plugin} both serve {route.kind} {route.prefix}"
+                    raise ConfigError(msg)
+                routes.append(route)
+        self.router = Router(routes)
 
     @property
     def is_running(self) -> bool:
@@ -276,11 +291,9 @@ class App:
         if _on_event_loop():
             msg = "this would block the event loop: use `await app.call(...)`"
             raise RuntimeError(msg)
-        if self.is_running:
-            return from_thread.run(function, token=self._token)
-        from pegboard._blocking import BlockingRunner
-
-        self._blocking = BlockingRunner(self)
+        with self._starting:
+            if not self.is_running:
+                self._blocking = start_blocking(self)
         return from_thread.run(function, token=self._token)
 
     def _resolve(self, target: Any, args: tuple[Any, ...]) -> tuple[Slot | None, tuple[Any, ...]]:
@@ -318,14 +331,26 @@ class App:
                     return cast("Session", session)
         return ANONYMOUS
 
+    async def _session(self, connection: Connection) -> Session:
+        """Find out who asks; where that fails the answer is no, not anonymous."""
+        try:
+            return await self.load_session(connection)
+        except PegboardError:
+            raise
+        except Exception as error:
+            self.logger.exception("the session of a request could not be loaded")
+            msg = "who asks cannot be found out at the moment"
+            raise UnavailableError(msg) from error
+
     async def authorize(self, export: Export, connection: Connection) -> Session:
         """Return who asks, if the export is open to them: the one place that decides.
 
         Raises:
             UnauthorizedError: If the export needs a signed-in caller and nobody is.
             ForbiddenError: If the caller's level is too low.
+            UnavailableError: If the plugin that knows sessions fails.
         """
-        session = await self.load_session(connection) if self.has_session_loaders else ANONYMOUS
+        session = await self._session(connection) if self.has_session_loaders else ANONYMOUS
         if session.level >= export.required_level:
             return session
         if session.anonymous:

@@ -6,27 +6,31 @@ import atexit
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from anyio.from_thread import start_blocking_portal
+from anyio import from_thread
 
 if TYPE_CHECKING:
     from pegboard._app import App
 
-__all__ = ["BlockingRunner"]
+__all__ = ["BlockingRunner", "start_blocking"]
+
+
+def start_blocking(app: App) -> BlockingRunner:
+    """Start the app in an event loop in a new thread; it stops with the process at the latest."""
+    with ExitStack() as starting:
+        portal = starting.enter_context(from_thread.start_blocking_portal())
+        starting.enter_context(portal.wrap_async_context_manager(app))
+        return BlockingRunner(starting.pop_all())
 
 
 class BlockingRunner:
-    """Starts the app in an event loop in a new thread.
+    """Holds an app that runs in a thread.
 
     Args:
-        app: An app that does not run.
+        stack: Stops the app and its thread when it is closed.
     """
 
-    def __init__(self, app: App) -> None:
-        self._stack = ExitStack()
-        with ExitStack() as starting:
-            portal = starting.enter_context(start_blocking_portal())
-            starting.enter_context(portal.wrap_async_context_manager(app))
-            self._stack = starting.pop_all()
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
         atexit.register(self.close)
 
     def close(self) -> None:

@@ -227,6 +227,9 @@ class Exporter:
 
         def decorate(function: F) -> F:
             declaration = Declaration(function, options, plugin_options)
+            if not hasattr(function, "__dict__"):
+                msg = f"@export takes a function, not {function!r}"
+                raise ConfigError(msg)
             function.__dict__.setdefault(DECLARATIONS, []).append(declaration)
             collecting = _collecting.get(None)
             if collecting is None:

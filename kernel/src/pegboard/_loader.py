@@ -46,8 +46,7 @@ def load_mod(candidate: ModCandidate) -> LoadedMod:
         LoadError: If the code fails, naming file, line and cause; `sys.modules` is as before.
     """
     if candidate.loaded is not None:
-        module = candidate.loaded
-        return LoadedMod(candidate, module, declarations_of(list(vars(module).values())))
+        return LoadedMod(candidate, candidate.loaded, _declared_before(candidate.loaded))
     with _restored_on_failure(candidate), collected() as declarations:
         module = _executed(candidate)
     return LoadedMod(candidate, module, declarations or _declared_before(module))
@@ -56,6 +55,8 @@ def load_mod(candidate: ModCandidate) -> LoadedMod:
 def _declared_before(root: ModuleType) -> list[Declaration]:
     """Find what the modules of a mod declared when they were imported, earlier in this process."""
     modules = [each for name, each in sys.modules.items() if _belongs(name, root.__name__)]
+    if root not in modules:
+        return declarations_of(list(vars(root).values()))
     values = [value for module in modules for value in vars(module).values()]
     homes = [getattr(value, "__module__", None) or "" for value in values]
     return declarations_of(

@@ -20,7 +20,6 @@ TRANSLATED = {
     "app.debug": "app.dev",
     "app.log_level": "app.log_level",
     "mods.open_modules": "access.open_modules",
-    "mods.init_modules": "mods.allow",
     "workers.http[0].host": "serve.host",
     "workers.http[0].port": "serve.port",
     "workers.http[0].workers": "serve.workers",

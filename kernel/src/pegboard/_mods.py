@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from pegboard._binding import Binding
+from pegboard._context import entered
 from pegboard._discovery import ModCandidate, find_mods, mod_at
 from pegboard._export import Declaration, Export
 from pegboard._loader import LoadedMod, load_mod, unload_mod
@@ -23,7 +25,6 @@ from pegboard.errors import LoadError, NotFoundError, PegboardError
 if TYPE_CHECKING:
     from pegboard._app import App
     from pegboard._config import AccessSettings, Selection
-    from pegboard._result import Result
     from pegboard.contracts.call import Call
 
 __all__ = ["ModHost", "ModStatus"]
@@ -126,9 +127,9 @@ class ModHost:
         self._app.registry.check(staged)
         for export, call in staged.calls.values():
             if export.options.initial:
-                await _run_initial(export, call)
-        generation.scope.defer("exports", lambda: self._app.registry.withdraw(generation.owner))
+                await self._run_initial(export, call)
         self._defer_exits(staged)
+        generation.scope.defer("exports", lambda: self._app.registry.withdraw(generation.owner))
         self._app.registry.commit(staged)
         self.generations[generation.owner] = generation
 
@@ -145,7 +146,7 @@ class ModHost:
             try:
                 export = self._export(declaration, generation)
                 staged.add(export, self._compile(export))
-            except PegboardError as error:
+            except (PegboardError, TypeError, ValueError) as error:
                 msg = f"{_place(declaration)}: {error}"
                 raise LoadError(msg) from error
         return staged
@@ -194,7 +195,21 @@ class ModHost:
     def _defer_exits(self, staged: Staged) -> None:
         for export, call in staged.calls.values():
             if export.options.exit_f:
-                staged.generation.scope.defer(export.address, _exit(export, call))
+                staged.generation.scope.defer(export.address, partial(self._run_exit, export, call))
+
+    async def _run_initial(self, export: Export, call: Call) -> None:
+        with entered(self._app):
+            result = await call()
+        if result.is_error():
+            msg = f"{export.address}, its initial function, failed: {result.info.help_text}"
+            raise LoadError(msg)
+
+    async def _run_exit(self, export: Export, call: Call) -> None:
+        with entered(self._app):
+            result = await call()
+        if result.is_error():
+            text = result.info.help_text
+            _logger.error("%s, an exit function, failed: %s", export.address, text)
 
     def _new_generation(self, owner: str) -> Generation:
         number = self._numbers[owner] = self._numbers.get(owner, 0) + 1
@@ -225,23 +240,6 @@ def _candidate(requested: str | ModuleType | Path, found: dict[str, ModCandidate
         msg = f"there is no mod {requested!r}; found: {', '.join(sorted(found)) or 'none'}"
         raise NotFoundError(msg)
     return found[requested]
-
-
-async def _run_initial(export: Export, call: Call) -> None:
-    result = await call()
-    if result.is_error():
-        msg = f"{export.address}, its initial function, failed: {result.info.help_text}"
-        raise LoadError(msg)
-
-
-def _exit(export: Export, call: Call) -> Call:
-    async def run() -> Result[Any]:
-        result = await call()
-        if result.is_error():
-            _logger.error("%s, an exit function, failed: %s", export.address, result.info.help_text)
-        return result
-
-    return run
 
 
 def _required_level(declaration: Declaration, access: AccessSettings) -> int:

@@ -13,7 +13,7 @@ import pluggy
 from pegboard._discovery import PluginCandidate, find_plugins, in_process_plugin
 from pegboard._registry import Generation
 from pegboard._scope import Scope
-from pegboard.errors import ConfigError, MissingPluginError, PluginError
+from pegboard.errors import ConfigError, MissingPluginError, PegboardError, PluginError
 from pegboard.hookspecs import API_VERSION, Hooks
 
 if TYPE_CHECKING:
@@ -117,9 +117,20 @@ class HookCaller:
         return next((answer for _, answer in self._answers(hook, arguments)), None)
 
     def each(self, hook: str, **arguments: Any) -> Iterator[Any]:
-        """Ask everyone; what one raises is not contained."""
+        """Ask everyone; the first one that raises is the last one asked.
+
+        Raises:
+            PluginError: If one raises anything but a `PegboardError`, naming the plugin.
+        """
         for implementation in self.implementations(hook):
-            answer = _invoke(implementation, arguments)
+            try:
+                answer = _invoke(implementation, arguments)
+            except PegboardError:
+                raise
+            except Exception as error:
+                text = f"{type(error).__name__}: {error}"
+                msg = f"plugin {implementation.plugin_name} failed in hook {hook}: {text}"
+                raise PluginError(msg) from error
             if answer is not None:
                 yield answer
 
