@@ -30,7 +30,14 @@ def run(options: Options) -> Report:
                 samples.add(served.name, "peak", served.child.memory()["peak"])
     return Report(
         suite="server",
-        tables=[_table(server, contenders, options, samples) for server in options.servers],
+        tables=[
+            *(
+                _table(server, method, contenders, options, samples)
+                for server in options.servers
+                for method in REQUESTS
+            ),
+            _memory_table(contenders, options, samples),
+        ],
         samples=samples,
         targets=[target for server in options.servers for target in _targets(server, samples)],
     )
@@ -52,48 +59,77 @@ def _turn(served: Served, method: str, options: Options, samples: Samples) -> No
         RuntimeError: when an answer was missing or not a success.
     """
     name, child = served.name, served.child
-    before = child.cpu()
+    cpu = child.cpu()
     load = http.send(REQUESTS[method], served.port, seconds=options.seconds)
+    cpu = child.cpu() - cpu
     if load.errors or not load.requests:
         raise RuntimeError(f"{name} {method}: {load}\n{child.errors()}")
     samples.add(name, method, load.per_second)
-    samples.add(name, f"{method} cpu us", (child.cpu() - before) * 1e6 / load.requests)
+    samples.add(name, f"{method} cpu us", cpu * 1e6 / load.requests)
+    samples.add(name, f"{method} busy", cpu * load.per_second / load.requests * 100)
     samples.add(name, f"{method} p99 ms", load.p99_ms)
 
 
-def _table(server: str, contenders: list[Contender], options: Options, samples: Samples) -> str:
-    rows = []
+def _table(
+    server: str, method: str, contenders: list[Contender], options: Options, samples: Samples
+) -> str:
+    bare, fastapi = f"bare@{server}", f"fastapi@{server}"
+    rows: list[list[Cell]] = []
     for contender in contenders:
         name = f"{contender.name}@{server}"
-        row: list[Cell] = [name]
-        for method in REQUESTS:
-            row += [
+        rows.append(
+            [
+                name,
                 samples.median(name, method),
-                samples.ratio(name, f"bare@{server}", method),
-                samples.ratio(name, f"fastapi@{server}", method),
+                samples.ratio(name, bare, method),
+                samples.ratio(name, fastapi, method),
                 samples.median(name, f"{method} cpu us"),
+                samples.ratio(name, bare, f"{method} cpu us"),
+                samples.median(name, f"{method} busy"),
                 samples.median(name, f"{method} p99 ms"),
             ]
-        rows.append([*row, samples.median(name, "rss"), samples.median(name, "peak")])
-    columns = ["/ bare", "/ fastapi", "CPU us", "p99 ms"]
-    head = ["application", "GET/s", *columns, "POST/s", *columns, "MB at start", "MB peak"]
-    title = (
-        f"{server}: {http.CONNECTIONS} keep-alive connections, {http.generator(options.seconds)}"
-    )
-    return table(title, head, rows)
+        )
+    load = http.generator(options.seconds)
+    title = f"{method} on {server}: {http.CONNECTIONS} keep-alive connections, load from {load}"
+    head = ["application", "per second", "/ bare", "/ fastapi", "CPU us", "/ bare", "busy %"]
+    return table(title, [*head, "p99 ms"], rows)
+
+
+def _memory_table(contenders: list[Contender], options: Options, samples: Samples) -> str:
+    rows: list[list[Cell]] = []
+    for server in options.servers:
+        for contender in contenders:
+            name = f"{contender.name}@{server}"
+            rows.append([name, samples.median(name, "rss"), samples.median(name, "peak")])
+    return table("Resident memory", ["application", "MB at start", "MB peak"], rows)
 
 
 def _targets(server: str, samples: Samples) -> list[Target]:
-    limits = {"bare": 0.95}
-    if server == "uvicorn":
-        limits["fastapi"] = 3.5
-    return [
-        Target(
-            text=f"{server} {method}/s: pegboard / {other}",
-            limit=limit,
-            value=samples.ratio(f"pegboard@{server}", f"{other}@{server}", method),
-            at_most=False,
-        )
-        for method in REQUESTS
-        for other, limit in limits.items()
-    ]
+    pegboard, bare, fastapi = (f"{name}@{server}" for name in ("pegboard", "bare", "fastapi"))
+    found = []
+    for method in REQUESTS:
+        cpu = f"{method} cpu us"
+        found += [
+            Target(
+                text=f"{server} {method}: requests per second, pegboard / bare",
+                limit=0.95,
+                value=samples.ratio(pegboard, bare, method),
+                at_most=False,
+            ),
+            Target(
+                text=f"{server} {method}: requests per CPU second, pegboard / bare",
+                limit=0.95,
+                value=samples.ratio(bare, pegboard, cpu),
+                at_most=False,
+            ),
+        ]
+        if server == "uvicorn":
+            found.append(
+                Target(
+                    text=f"{server} {method}: requests per second, pegboard / fastapi",
+                    limit=3.5,
+                    value=samples.ratio(pegboard, fastapi, method),
+                    at_most=False,
+                )
+            )
+    return found

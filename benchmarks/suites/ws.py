@@ -59,10 +59,20 @@ def _table(kind: str, contenders: list[Contender], options: Options, samples: Sa
                     samples.ratio(name, f"bare@{server}", kind),
                     samples.ratio(name, f"starlette@{server}", kind),
                     samples.median(name, f"{kind} cpu us"),
+                    samples.ratio(name, f"bare@{server}", f"{kind} cpu us"),
                     samples.median(name, f"{kind} last ms"),
                     samples.median(name, f"{kind} mb"),
                 ]
             )
     what = {"echo": "Echo: round trips/s", "room": "Broadcast: deliveries/s"}[kind]
-    head = ["application", "per second", "/ bare", "/ starlette", "CPU us", "last after ms", "MB"]
+    head = [
+        "application",
+        "per second",
+        "/ bare",
+        "/ starlette",
+        "CPU us",
+        "/ bare",
+        "last after ms",
+        "MB",
+    ]
     return table(f"{what}, {CONNECTIONS[kind]:,} connections", head, rows)
