@@ -257,7 +257,7 @@ class App:
         if export is None or not export.options.row:
             return result
         if result.is_error():
-            raise ExportError(result)
+            raise ExportError(result) from result.exception
         return result.result.data
 
     async def invoke(

@@ -201,8 +201,10 @@ class ModHost:
         with entered(self._app):
             result = await call()
         if result.is_error():
-            msg = f"{export.address}, its initial function, failed: {result.info.help_text}"
-            raise LoadError(msg)
+            error = result.exception
+            text = f"{type(error).__name__}: {error}" if error else result.info.help_text
+            place = _place(export.declaration)
+            raise LoadError(f"{place}, an initial function, failed: {text}") from error
 
     async def _run_exit(self, export: Export, call: Call) -> None:
         with entered(self._app):

@@ -178,6 +178,12 @@ def failure(
             error = mismatch
     if isinstance(error, PegboardError) and error.status < FIRST_SERVER_ERROR:
         return from_error(error).set_origin(export.origin)
+    result = _reported(app, export, error)
+    result.__dict__["exception"] = error
+    return result
+
+
+def _reported(app: App, export: Export, error: BaseException) -> Result[Any]:
     error_id = os.urandom(4).hex()
     _logger.error("%s failed, error id %s", export.address, error_id, exc_info=error)
     app.count("calls_failed")

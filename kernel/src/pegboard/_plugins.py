@@ -26,6 +26,27 @@ _logger = logging.getLogger("pegboard.plugins")
 
 State = Literal["active", "off", "failed", "incompatible"]
 
+OFFICIAL_PLUGINS = frozenset(
+    {
+        "auth",
+        "caching",
+        "database",
+        "files",
+        "hot_reload",
+        "jobs",
+        "locking",
+        "server_hypercorn",
+        "server_uvicorn",
+        "storage",
+        "storage_cloud",
+        "storage_local",
+        "transport_http",
+        "transport_ws",
+        "web_client",
+    }
+)
+"""Plugins whose distribution is `pegboard-` and their name."""
+
 KNOWN_OPTIONS = {
     "memory_cache": "pegboard-caching",
     "memory_cache_max_size": "pegboard-caching",
@@ -178,7 +199,8 @@ class PluginHost:
 
         Raises:
             MissingPluginError: If a plugin that was asked for by name is not installed.
-            PluginError: If one that was asked for is denied, incompatible or lacks a requirement.
+            PluginError: If one that was asked for is unknown, denied, incompatible or lacks a
+                requirement.
         """
         found, wanted = self._candidates(requested)
         config.check_plugins([*found, *wanted])
@@ -212,7 +234,7 @@ class PluginHost:
             elif each in found:
                 candidate = found[each]
             else:
-                raise missing_plugin(f"plugin {each!r}", each)
+                raise _not_installed(each, found)
             wanted[candidate.name] = candidate
         return found, wanted
 
@@ -376,6 +398,13 @@ def _incompatibility(candidate: PluginCandidate) -> str | None:
             f"install a fitting version of {candidate.distribution or candidate.name}"
         )
     return None
+
+
+def _not_installed(name: str, installed: Iterable[str]) -> PluginError:
+    if name in OFFICIAL_PLUGINS:
+        return missing_plugin(f"plugin {name!r}", name)
+    names = ", ".join(sorted(installed)) or "none"
+    return PluginError(f"there is no plugin {name!r}; installed: {names}")
 
 
 def missing_plugin(what: str, name: str) -> MissingPluginError:

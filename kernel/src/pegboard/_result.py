@@ -127,6 +127,7 @@ class Result(msgspec.Struct, Generic[T], dict=True, rename={"kind": "error"}):
     status: ClassVar[int | None] = None
     tasks: ClassVar[tuple[Callable[[], Any] | Awaitable[Any], ...]] = ()
     cleanup: ClassVar[Callable[[], Any] | None] = None
+    exception: ClassVar[BaseException | None] = None
 
     # -- constructors ----------------------------------------------------------------------
 
