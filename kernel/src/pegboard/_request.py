@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qsl
@@ -86,14 +85,14 @@ ANONYMOUS = Session(extra_data=MappingProxyType({}))
 """The session of a request of which nobody knows who sent it; shared, so nothing in it changes."""
 
 
-class Request(msgspec.Struct, kw_only=True, dict=True):
+class Request(msgspec.Struct, kw_only=True):
     """One request as it came from outside.
 
     Attributes:
         method: HTTP method in upper case; `WEBSOCKET` for a handshake.
         path: Decoded path with its leading slash.
         headers: The request headers.
-        query_params: Query arguments; the last value of a repeated name.
+        query_params: Query arguments; a name that came several times has a list.
         form_data: Fields and files of a form, None without one.
         body: Decoded JSON, text or bytes of the body, None without one.
         content_type: Media type without its parameters, in lower case.
@@ -118,14 +117,6 @@ class Request(msgspec.Struct, kw_only=True, dict=True):
             query_params=dict(parse_query(scope.get("query_string", b""))),
             content_type=(headers.content_type or "").partition(";")[0].strip().lower(),
         )
-
-    @cached_property
-    def query_lists(self) -> dict[str, list[str]]:
-        """All values of each query argument, where one name can come several times."""
-        return {
-            name: value if isinstance(value, list) else [value]
-            for name, value in self.query_params.items()
-        }
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields; an absent form or body is left out."""
@@ -211,11 +202,24 @@ def parse_query(query: bytes) -> dict[str, Any]:
         ValueError: If the decoded text is not UTF-8.
     """
     text = query.decode("ascii")
-    values: dict[str, Any] = {}
     if "%" in text or "+" in text:
         pairs = parse_qsl(text, keep_blank_values=True, errors="strict")
-    else:
-        pairs = [(name, value) for name, _, value in map(_partition, text.split("&")) if name]
+        return _collected(pairs)
+    values: dict[str, Any] = {}
+    parts = text.split("&")
+    for part in parts:
+        name, _, value = part.partition("=")
+        values[name] = value
+    values.pop("", None)
+    if len(values) < len(parts):
+        return _collected(
+            [(name, value) for name, _, value in (part.partition("=") for part in parts) if name]
+        )
+    return values
+
+
+def _collected(pairs: list[tuple[str, str]]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
     for name, value in pairs:
         if name in values:
             first = values[name]
@@ -223,7 +227,3 @@ def parse_query(query: bytes) -> dict[str, Any]:
         else:
             values[name] = value
     return values
-
-
-def _partition(text: str) -> tuple[str, str, str]:
-    return text.partition("=")
