@@ -1,0 +1,180 @@
+"""One export behind HTTP: the fast path.
+
+Everything that does not depend on the request is worked out when the export is registered. What a
+request costs is in `Endpoint.serve`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pegboard import ANONYMOUS, CallContext, Connection, Export
+from pegboard.errors import MethodNotAllowedError, NotFoundError
+from pegboard_transport_http._input import (
+    Content,
+    bind,
+    compile_json,
+    query_values,
+    read_content,
+)
+from pegboard_transport_http._json import encode
+from pegboard_transport_http._media_type import MediaType
+from pegboard_transport_http._refusal import refusal
+from pegboard_transport_http._render import JSON, SPECIAL, Response
+
+if TYPE_CHECKING:
+    from pegboard.contracts.asgi import Receive, Scope, Send
+    from pegboard_transport_http._head import Fields
+    from pegboard_transport_http._input import Arguments
+    from pegboard_transport_http._transport import HttpTransport
+
+__all__ = ["NAME", "Endpoint"]
+
+NAME = "transport_http"
+"""Under which an endpoint is kept in `export.attachments`."""
+
+_BODILESS = frozenset({"GET", "HEAD"})
+_JSON_TYPE = MediaType("application/json")
+
+
+class Endpoint:
+    """Answers the requests for one export of one generation.
+
+    Attributes:
+        export: The export.
+        methods: Methods that it answers, in the order of the Allow header.
+
+    Args:
+        transport: What serves the app.
+        export: The export.
+    """
+
+    __slots__ = (
+        "_app",
+        "_decode",
+        "_is_enveloped",
+        "_is_public",
+        "_methods",
+        "_slot",
+        "_transport",
+        "export",
+        "methods",
+    )
+
+    def __init__(self, transport: HttpTransport, export: Export) -> None:
+        head = ("HEAD",) if "GET" in export.methods else ()
+        self.export = export
+        self.methods = (*export.methods, *head, "OPTIONS")
+        self._methods = frozenset((*export.methods, *head))
+        self._app = transport.app
+        self._transport = transport
+        self._slot = transport.app.registry.slot(export.address)
+        self._decode = compile_json(export.binding)
+        self._is_public = export.public
+        self._is_enveloped = not export.options.row
+
+    async def serve(
+        self, scope: Scope, receive: Receive, send: Send, *, as_events: bool = False
+    ) -> None:
+        """Answer one request; whatever fails is answered, too.
+
+        Args:
+            scope: The ASGI scope.
+            receive: Gives the body.
+            send: Takes the response.
+            as_events: Whether the result is wanted as server-sent events.
+        """
+        content = None
+        started = False
+        transport, app = self._transport, self._app
+        try:
+            fields = transport.head.fields(scope)
+            method = scope["method"]
+            if method not in self._methods:
+                await self._other_method(scope, receive, send)
+                return
+            session = ANONYMOUS
+            if not self._is_public or app.has_session_loaders:
+                session = await app.authorize(self.export, Connection(scope))
+            if method in _BODILESS:
+                args, kwargs = self._current().binding.bind(query_values(scope["query_string"]))
+                context = CallContext(app, session, scope)
+            else:
+                content, (args, kwargs) = await self._read(scope, fields, receive)
+                context = CallContext(app, session, scope, content.form, content.body)
+            result = await app.invoke(self._slot, context, args, kwargs)
+            data_type = result.result.data_type or ""
+            if (
+                result.kind == "none"
+                and not result.info.exec_code
+                and self._is_enveloped
+                and not as_events
+                and data_type not in SPECIAL
+                and "/" not in data_type
+                and method != "HEAD"
+            ):
+                body = encode(result)
+                if len(body) < transport.small:
+                    started = True
+                    length = (b"content-length", b"%d" % len(body))
+                    await send(
+                        {"type": "http.response.start", "status": 200, "headers": [JSON, length]}
+                    )
+                    await send({"type": "http.response.body", "body": body})
+                    if result.tasks:
+                        app.run_tasks(result)
+                    return
+            exchange = transport.exchange(scope, receive, send)
+            started = True
+            await transport.answer(
+                exchange, result, context, row=not self._is_enveloped, as_events=as_events
+            )
+        except Exception as error:  # noqa: BLE001 - becomes the answer
+            if not started:
+                await transport.refuse(scope, receive, send, error, what=self.export.address)
+        finally:
+            if content is not None:
+                content.close()
+
+    def _current(self) -> Export:
+        """Return the export that serves now: code may have been replaced during an `await`.
+
+        Raises:
+            NotFoundError: If the export is gone.
+        """
+        export = self._slot.export
+        if export is None or not export.options.api:
+            msg = f"{self.export.address} was removed"
+            raise NotFoundError(msg)
+        return export
+
+    async def _read(
+        self, scope: Scope, fields: Fields, receive: Receive
+    ) -> tuple[Content, Arguments]:
+        query = scope["query_string"]
+        if fields.get(b"content-type") == b"application/json":
+            body = await self._transport.body.read(fields, receive)
+            if body and not query and self._decode and self._slot.export is self.export:
+                try:
+                    args, value = self._decode(body)
+                except Exception:  # noqa: BLE001 - the long way says what is wrong
+                    pass
+                else:
+                    return Content(body=value, is_json=True), (args, {})
+            content = read_content(body, _JSON_TYPE, self.export.binding)
+        else:
+            content = await self._transport.read(scope, fields, receive, self.export.binding)
+        try:
+            return content, bind(self._current().binding, query_values(query), content)
+        except BaseException:
+            content.close()
+            raise
+
+    async def _other_method(self, scope: Scope, receive: Receive, send: Send) -> None:
+        exchange = self._transport.exchange(scope, receive, send)
+        allow = (b"allow", ", ".join(self.methods).encode("ascii"))
+        if scope["method"] == "OPTIONS":
+            await exchange.respond(Response(204, [allow]))
+            return
+        error = MethodNotAllowedError(scope["method"], self.methods)
+        await exchange.respond(refusal(error, [allow]))

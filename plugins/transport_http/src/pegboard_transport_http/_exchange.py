@@ -1,0 +1,87 @@
+"""One request and the answer to it, off the fast path."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio
+
+from pegboard_transport_http._header import Header
+from pegboard_transport_http._render import ENVELOPE_TYPE, Response
+
+if TYPE_CHECKING:
+    from pegboard.contracts.asgi import Message, Receive, Scope, Send
+    from pegboard_transport_http._head import Fields
+
+__all__ = ["Exchange", "StalledClientError"]
+
+class StalledClientError(Exception):
+    """The client has not accepted the next part of the response in time."""
+
+
+class Exchange:
+    """What a request says and what has been answered so far.
+
+    Attributes:
+        scope: The ASGI scope.
+        fields: Request headers by lower-case name.
+        receive: Gives the messages of the client.
+        started: Whether the status has left: nothing else can be answered then.
+        is_head: Whether only the head of the answer is wanted.
+    """
+
+    __slots__ = ("_send", "fields", "is_head", "receive", "scope", "send_timeout", "started")
+
+    def __init__(
+        self, scope: Scope, receive: Receive, send: Send, *, fields: Fields, send_timeout: float
+    ) -> None:
+        self.scope = scope
+        self.fields = fields
+        self.receive = receive
+        self.started = False
+        self.is_head = scope["method"] == "HEAD"
+        self.send_timeout = send_timeout
+        self._send = send
+
+    @property
+    def wants_envelope(self) -> bool:
+        """Whether the client asked for the envelope in every case."""
+        return ENVELOPE_TYPE in self.fields.get(b"accept", b"")
+
+    @property
+    def wants_anything(self) -> bool:
+        """Whether the client takes any media type."""
+        accept = self.fields.get(b"accept", b"*/*")
+        return b"*/*" in accept
+
+    async def respond(self, response: Response) -> None:
+        """Send a response that is in memory.
+
+        Raises:
+            StalledClientError: If the client does not accept it in time.
+        """
+        headers = [*response.headers]
+        if response.status not in {204, 304}:
+            headers.append((b"content-length", b"%d" % len(response.body)))
+        await self.start(response.status, headers)
+        await self.write(response.body, more=False)
+
+    async def start(self, status: int, headers: list[Header]) -> None:
+        """Send status and headers."""
+        self.started = True
+        await self._bounded({"type": "http.response.start", "status": status, "headers": headers})
+
+    async def write(self, body: bytes, *, more: bool = True) -> None:
+        """Send a part of the body, nothing of it where only the head is wanted.
+
+        Raises:
+            StalledClientError: If the client does not accept it in time.
+        """
+        content = b"" if self.is_head else body
+        await self._bounded({"type": "http.response.body", "body": content, "more_body": more})
+
+    async def _bounded(self, message: Message) -> None:
+        with anyio.move_on_after(self.send_timeout) as limit:
+            await self._send(message)
+        if limit.cancelled_caught:
+            raise StalledClientError

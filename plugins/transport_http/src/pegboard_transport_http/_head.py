@@ -1,0 +1,103 @@
+"""The head of a request: what is refused before anything else looks at it.
+
+Two readers of one connection that disagree about where a request ends are how requests are
+smuggled past a proxy (RFC 9112, section 11.2). The servers underneath let some of it through.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from pegboard_transport_http._refusal import MalformedRequestError
+
+if TYPE_CHECKING:
+    from pegboard.contracts.asgi import Scope
+
+__all__ = ["Fields", "HeadCheck"]
+
+Fields = Mapping[bytes, bytes]
+
+HOSTS = 1024
+"""Most hosts that are remembered as well-formed."""
+
+LENGTH = 18
+"""Most digits of a Content-Length."""
+
+_HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]+)(?::[0-9]{0,5})?")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_SINGLE = (b"content-length", b"content-type", b"host", b"transfer-encoding")
+
+
+class HeadCheck:
+    """Checks the heads of requests; remembers the hosts that it has found well-formed."""
+
+    __slots__ = ("_hosts",)
+
+    def __init__(self) -> None:
+        self._hosts: set[bytes | None] = set()
+
+    def fields(self, scope: Scope) -> dict[bytes, bytes]:
+        """Return the headers by lower-case name, the last one where a name is repeated.
+
+        Raises:
+            MalformedRequestError: If the head is ambiguous or malformed.
+        """
+        headers = scope["headers"]
+        fields: dict[bytes, bytes] = dict(headers)
+        if len(fields) == len(headers) and fields.get(b"host") in self._hosts:
+            length = fields.get(b"content-length")
+            if length is None or (
+                length.isdigit() and len(length) <= LENGTH and b"transfer-encoding" not in fields
+            ):
+                return fields
+        _check_repeated(headers)
+        _check_length(fields)
+        self._check_host(scope, fields)
+        return fields
+
+    def _check_host(self, scope: Scope, fields: Fields) -> None:
+        host = fields.get(b"host")
+        if host is None:
+            if scope.get("http_version", "1.1") == "1.1":
+                msg = "an HTTP/1.1 request needs a Host header"
+                raise MalformedRequestError(msg)
+            return
+        if not _HOST.fullmatch(host):
+            msg = "malformed Host header"
+            raise MalformedRequestError(msg)
+        if len(self._hosts) >= HOSTS:
+            self._hosts.clear()
+        self._hosts.add(host)
+
+
+def check_path(path: str) -> None:
+    """Make sure that a path that leads nowhere is at least one.
+
+    Raises:
+        MalformedRequestError: If there are control characters in it.
+    """
+    if _CONTROL.search(path):
+        msg = "control characters in the path"
+        raise MalformedRequestError(msg)
+
+
+def _check_repeated(headers: list[tuple[bytes, bytes]]) -> None:
+    names = [name for name, _ in headers]
+    for name in _SINGLE:
+        if names.count(name) > 1:
+            msg = f"repeated {name.decode()} header"
+            raise MalformedRequestError(msg)
+
+
+def _check_length(fields: Fields) -> None:
+    length = fields.get(b"content-length")
+    if length is None:
+        return
+    if b"transfer-encoding" in fields:
+        msg = "both Content-Length and Transfer-Encoding"
+        raise MalformedRequestError(msg)
+    if not length.isdigit() or len(length) > LENGTH:
+        msg = "malformed Content-Length"
+        raise MalformedRequestError(msg)

@@ -1,0 +1,178 @@
+"""What a request brings for its export: query, JSON, form and files, and how they are bound.
+
+Query gives way to form, form to JSON, where two of them bring the same name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from pegboard import Binding, parse_query
+from pegboard.errors import InputError, UnsupportedMediaError
+from pegboard_transport_http._json import decode
+from pegboard_transport_http._media_type import MediaType
+
+if TYPE_CHECKING:
+    from pegboard_transport_http._upload import UploadedFile
+
+__all__ = ["Arguments", "Content", "bind", "compile_json", "query_values", "read_content"]
+
+Arguments = tuple[tuple[Any, ...], dict[str, Any]]
+
+URLENCODED = "application/x-www-form-urlencoded"
+MULTIPART = "multipart/form-data"
+
+
+class Content(msgspec.Struct):
+    """A decoded body.
+
+    Attributes:
+        body: JSON value, text or bytes; None where there is no body or it is a form.
+        form: Fields and files, None where the body is no form.
+        is_json: Whether `body` is a JSON value.
+        uploads: Files of the form.
+    """
+
+    body: Any = None
+    form: dict[str, Any] | None = None
+    is_json: bool = False
+    uploads: Sequence[UploadedFile] = ()
+
+    def close(self) -> None:
+        """Remove the temporary files of the uploads."""
+        for upload in self.uploads:
+            upload.close()
+
+
+def query_values(query: bytes) -> dict[str, Any]:
+    """Return the arguments in a query string.
+
+    Raises:
+        InputError: If it is not UTF-8, percent-encoded.
+    """
+    try:
+        return parse_query(query) if query else {}
+    except ValueError as error:
+        msg = "the query string is not UTF-8, percent-encoded"
+        raise InputError(msg) from error
+
+
+def read_json(body: bytes) -> Any:
+    """Return the JSON value of a body.
+
+    Raises:
+        InputError: If it is not JSON, or not UTF-8.
+    """
+    try:
+        return decode(body)
+    except UnicodeDecodeError as error:
+        msg = f"the JSON body is not UTF-8: {error.reason} at byte {error.start}"
+        raise InputError(msg) from error
+    except (msgspec.DecodeError, RecursionError) as error:
+        msg = f"the JSON body is malformed: {error}"
+        raise InputError(msg) from error
+
+
+def read_content(body: bytes, media_type: MediaType, binding: Binding) -> Content:
+    """Decode a body that is in memory.
+
+    Raises:
+        InputError: If it is malformed.
+        UnsupportedMediaError: If the export takes nothing of this type.
+    """
+    if not body:
+        return Content(form={}) if media_type.essence == URLENCODED else Content()
+    if media_type.is_json:
+        return Content(body=read_json(body), is_json=True)
+    if media_type.essence == URLENCODED:
+        return Content(form=read_form(body))
+    if not binding.takes_request:
+        raise _unsupported(media_type)
+    return Content(body=_read_text(body, media_type) if media_type.is_text else body)
+
+
+def read_form(body: bytes) -> dict[str, Any]:
+    """Return the fields of an urlencoded body.
+
+    Raises:
+        InputError: If it is not UTF-8, percent-encoded.
+    """
+    try:
+        return parse_query(body)
+    except ValueError as error:
+        msg = "the form is not UTF-8, percent-encoded"
+        raise InputError(msg) from error
+
+
+def bind(binding: Binding, query: dict[str, Any], content: Content) -> Arguments:
+    """Bind everything that was sent.
+
+    Text that came along from a query or form is converted, as text has no types; a JSON body
+    alone is taken at its word.
+
+    Raises:
+        InputError: If an argument is missing, unknown or ill-typed.
+    """
+    values = dict(query)
+    if content.form is not None:
+        if binding.form is not None:
+            values[binding.form] = content.form
+        else:
+            values.update(content.form)
+    if content.is_json:
+        if binding.body is not None:
+            values[binding.body] = content.body
+        elif isinstance(content.body, dict):
+            values.update(content.body)
+        elif not binding.takes_request:
+            msg = "the JSON body has to be an object: its members are the arguments"
+            raise InputError(msg)
+    return binding.bind(values, strict=content.is_json and not query)
+
+
+def compile_json(
+    binding: Binding,
+) -> Callable[[bytes], tuple[tuple[Any, ...], Any]] | None:
+    """Return what makes of a JSON body positional arguments, and the decoded body, in one step.
+
+    None where that step would not do: then the body is decoded first and bound by `bind`.
+    """
+    if not binding.is_plain or binding.is_open:
+        return None
+    if binding.body is None:
+        convert = msgspec.json.Decoder(binding.arguments).decode
+        astuple, asdict = msgspec.structs.astuple, msgspec.structs.asdict
+
+        def spread(body: bytes) -> tuple[tuple[Any, ...], Any]:
+            arguments = convert(body)
+            return astuple(arguments), asdict(arguments)
+
+        return spread
+    if len(binding.parameters) > 1:
+        return None
+    decode_whole = msgspec.json.Decoder(binding.parameters[0].type).decode
+
+    def whole(body: bytes) -> tuple[tuple[Any, ...], Any]:
+        value = decode_whole(body)
+        return (value,), value
+
+    return whole
+
+
+def _read_text(body: bytes, media_type: MediaType) -> str:
+    try:
+        return body.decode(media_type.charset or "utf-8")
+    except (UnicodeDecodeError, LookupError) as error:
+        msg = f"the body is not {media_type.charset or 'utf-8'} text"
+        raise InputError(msg) from error
+
+
+def _unsupported(media_type: MediaType) -> UnsupportedMediaError:
+    found = media_type.essence or "nothing"
+    return UnsupportedMediaError(
+        f"the body has to be application/json, {URLENCODED} or {MULTIPART}; "
+        f"its Content-Type says {found}"
+    )

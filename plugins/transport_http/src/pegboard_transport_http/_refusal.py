@@ -1,0 +1,134 @@
+"""Requests that are refused before an export is asked, and the result that says so."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import traceback
+from collections.abc import Sequence
+from math import ceil
+from typing import TYPE_CHECKING, Any
+
+from pegboard import Result
+from pegboard.errors import (
+    InputError,
+    PegboardError,
+    TooLargeError,
+    UnauthorizedError,
+    UnavailableError,
+)
+from pegboard_transport_http._render import Response, envelope
+from pegboard_transport_http._status import error_status
+
+if TYPE_CHECKING:
+    from pegboard_transport_http._header import Header
+
+__all__ = [
+    "ClientGoneError",
+    "MalformedRequestError",
+    "NotAcceptableError",
+    "RangeError",
+    "PreconditionError",
+    "SlowBodyError",
+    "failure",
+    "refusal",
+]
+
+_logger = logging.getLogger("pegboard.http")
+
+FIRST_SERVER_ERROR = 500
+
+
+class MalformedRequestError(InputError):
+    """The request is not HTTP as it should be; its connection cannot be trusted any more."""
+
+    code = "malformed"
+
+
+class SlowBodyError(InputError):
+    """The body does not come in fast enough."""
+
+    code = "timeout"
+    status = 408
+
+
+class NotAcceptableError(InputError):
+    """The client accepts nothing that this result could be sent as."""
+
+    code = "not_acceptable"
+    status = 406
+
+
+class PreconditionError(InputError):
+    """A condition of the request does not hold."""
+
+    code = "precondition"
+    status = 412
+
+
+class RangeError(InputError):
+    """None of the ranges asked for exists.
+
+    Attributes:
+        size: How many bytes there are.
+    """
+
+    code = "range"
+    status = 416
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"none of these ranges exists: there are {size} bytes")
+        self.size = size
+
+
+_ENDING = (MalformedRequestError, SlowBodyError, TooLargeError)
+"""Errors after which what else comes on the connection cannot be used."""
+
+
+class ClientGoneError(Exception):
+    """The client went away before its request was complete: there is nobody to answer."""
+
+
+def refusal(
+    error: Exception, headers: Sequence[Header] = (), *, what: str = "request", dev: bool = False
+) -> Response:
+    """Return the response that tells a client of an error: its envelope, with fitting headers.
+
+    What is not the client's fault is logged.
+
+    Args:
+        error: What was raised.
+        headers: Headers to add.
+        what: What was going on, for the log.
+        dev: Whether the client is shown a traceback.
+    """
+    result = failure(error, what, dev=dev)
+    response = envelope(result, error_status(result))
+    response.headers.extend(headers)
+    if isinstance(error, _ENDING):
+        response.headers.append((b"connection", b"close"))
+    elif isinstance(error, UnauthorizedError):
+        response.headers.append((b"www-authenticate", b'Bearer realm="pegboard"'))
+    elif isinstance(error, UnavailableError) and error.retry_after is not None:
+        response.headers.append((b"retry-after", b"%d" % ceil(error.retry_after)))
+    return response
+
+
+def failure(error: Exception, what: str, *, dev: bool) -> Result[Any]:
+    """Return the result that tells a client of an error, and log what is not its fault.
+
+    Args:
+        error: What was raised.
+        what: What was going on, for the log.
+        dev: Whether the client is shown a traceback.
+    """
+    if isinstance(error, PegboardError) and error.status < FIRST_SERVER_ERROR:
+        return Result.default_user_error(info=str(error), exec_code=error.status)
+    error_id = secrets.token_hex(4)
+    _logger.error("%s failed, error id %s", what, error_id, exc_info=error)
+    if isinstance(error, PegboardError):
+        return Result.default_internal_error(info=str(error), exec_code=error.status)
+    text = f"internal error, id {error_id}"
+    if dev:
+        text = f"{text}\n{''.join(traceback.format_exception(error))}"
+    return Result.default_internal_error(info=text)
