@@ -65,7 +65,7 @@ class Program:
 
 def _pegboard(port: int, folder: Path) -> list[str]:
     project = ("--project", str(folder), "--host", "127.0.0.1", "--port", str(port))
-    return [sys.executable, "-m", "pegboard", "serve", *project]
+    return [str(Path(sys.executable).with_name("pegboard")), "serve", *project]
 
 
 def _uvicorn(target: str) -> Callable[[int, Path], list[str]]:
