@@ -1,0 +1,801 @@
+"""What every server has to do: subclass `ServerSuite` and give it yours.
+
+```python
+class TestMyServer(ServerSuite):
+    @pytest.fixture
+    def server(self) -> Server:
+        return MyServer()
+```
+
+The tests talk to real sockets on the loopback interface, with the server on a loop in another
+thread. Those for TLS need `trustme`, those for HTTP/2 need `h2`; without them they are skipped.
+"""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import os
+import re
+import socket
+import ssl
+import struct
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event as ThreadEvent
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import anyio
+import msgspec
+import pytest
+from anyio.abc import TaskStatus
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+
+from pegboard.contracts.server import Server, ServeSettings
+from pegboard.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pegboard.contracts.asgi import Receive, Scope, Send
+
+__all__ = ["Client", "Probe", "RunningServer", "ServerSuite"]
+
+_TIMEOUT = 10.0
+_CHUNK = b"x" * 65_536
+
+
+class Probe:
+    """The application under test: one path for each thing that a server has to cope with.
+
+    Attributes:
+        stop: Given to the server; the open streams and sockets end when it is set.
+        release: What `/slow` waits for.
+        entered: Set when `/slow`, `/ignore` or `/disconnect` was called.
+        disconnected: Set when `/disconnect` or a socket saw its client go.
+        flooded: Bytes that `/flood` has handed to the server.
+        scopes: The scopes of all requests, in order.
+    """
+
+    def __init__(self) -> None:
+        self.stop = anyio.Event()
+        self.release = anyio.Event()
+        self.entered = ThreadEvent()
+        self.disconnected = ThreadEvent()
+        self.flooded = 0
+        self.scopes: list[Scope] = []
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer as the path says."""
+        self.scopes.append(scope)
+        if scope["type"] == "websocket":
+            await self._websocket(receive, send)
+            return
+        name = scope["path"].lstrip("/") or "hello"
+        await getattr(self, f"_{name}")(receive, send)
+
+    async def _hello(self, receive: Receive, send: Send) -> None:
+        await _answer(send, b"hello")
+
+    async def _echo(self, receive: Receive, send: Send) -> None:
+        await _answer(send, await _body(receive))
+
+    async def _stream(self, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for index in range(3):
+            part = b"part %d\n" % index
+            await send({"type": "http.response.body", "body": part, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def _flood(self, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        while not self.stop.is_set():
+            await send({"type": "http.response.body", "body": _CHUNK, "more_body": True})
+            self.flooded += len(_CHUNK)
+            await anyio.lowlevel.checkpoint()  # a server may swallow what nobody receives
+
+    async def _slow(self, receive: Receive, send: Send) -> None:
+        await _body(receive)
+        self.entered.set()
+        await self.release.wait()
+        await _answer(send, b"done")
+
+    async def _ignore(self, receive: Receive, send: Send) -> None:
+        self.entered.set()
+        await anyio.sleep_forever()
+
+    async def _disconnect(self, receive: Receive, send: Send) -> None:
+        await _body(receive)
+        self.entered.set()
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        self.disconnected.set()
+
+    async def _fail(self, receive: Receive, send: Send) -> None:
+        msg = "the application failed on purpose"
+        raise RuntimeError(msg)
+
+    async def _events(self, receive: Receive, send: Send) -> None:
+        headers = [(b"content-type", b"text/event-stream")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"data: first\n\n", "more_body": True})
+        await self.stop.wait()
+        await send({"type": "http.response.body", "body": b"data: last\n\n"})
+
+    async def _websocket(self, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._say_goodbye, send)
+            while (message := await receive())["type"] == "websocket.receive":
+                kind = "text" if message.get("text") is not None else "bytes"
+                await send({"type": "websocket.send", kind: message[kind]})
+            self.disconnected.set()
+            tasks.cancel_scope.cancel()
+
+    async def _say_goodbye(self, send: Send) -> None:
+        await self.stop.wait()
+        await send({"type": "websocket.close", "code": 1012})
+
+
+class Client:
+    """A socket with just enough of HTTP and WebSocket to see what a server does."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._socket = connection
+        self._buffer = b""
+
+    def send(self, data: bytes) -> None:
+        """Send bytes as they are."""
+        self._socket.sendall(data)
+
+    def read_until(self, end: bytes) -> bytes:
+        """Read up to and with `end`, or to the end of the connection."""
+        while end not in self._buffer and (data := self._read()):
+            self._buffer += data
+        part, found, self._buffer = self._buffer.partition(end)
+        return part + found
+
+    def read_all(self) -> bytes:
+        """Read until the server closes."""
+        while data := self._read():
+            self._buffer += data
+        data, self._buffer = self._buffer, b""
+        return data
+
+    def read_some(self) -> bytes:
+        """Read what comes next, at least one byte, or nothing if the connection ends."""
+        data, self._buffer = self._buffer or self._read(), b""
+        return data
+
+    def read(self, size: int) -> bytes:
+        """Read exactly `size` bytes, or fewer if the connection ends."""
+        while len(self._buffer) < size and (data := self._read()):
+            self._buffer += data
+        part, self._buffer = self._buffer[:size], self._buffer[size:]
+        return part
+
+    def upgrade(self, path: str = "/") -> bytes:
+        """Open a WebSocket and return the head of the answer."""
+        key = base64.b64encode(os.urandom(16)).decode()
+        self.send(
+            f"GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: Upgrade\r\n"
+            f"upgrade: websocket\r\nsec-websocket-version: 13\r\n"
+            f"sec-websocket-key: {key}\r\n\r\n".encode()
+        )
+        return self.read_until(b"\r\n\r\n")
+
+    def send_frame(self, payload: bytes, opcode: int = 1) -> None:
+        """Send one masked frame."""
+        mask = os.urandom(4)
+        size = len(payload)
+        extended = size >= 126
+        head = struct.pack("!BB", 0x80 | opcode, 0x80 | (126 if extended else size))
+        head += struct.pack("!H", size) if extended else b""
+        masked = bytes(byte ^ mask[index % 4] for index, byte in enumerate(payload))
+        self.send(head + mask + masked)
+
+    def read_frame(self) -> tuple[int, bytes]:
+        """Return opcode and payload of the next frame; opcode -1 when the connection ended."""
+        head = self.read(2)
+        if len(head) < 2:
+            return -1, b""
+        size = head[1] & 0x7F
+        if size >= 126:
+            size = int.from_bytes(self.read(2 if size == 126 else 8), "big")
+        return head[0] & 0x0F, self.read(size)
+
+    def close(self) -> None:
+        """Close the connection, without a goodbye."""
+        self._socket.close()
+
+    def _read(self) -> bytes:
+        try:
+            return self._socket.recv(65_536)
+        except (ConnectionError, ssl.SSLError):
+            return b""
+
+
+class RunningServer:
+    """A server that runs on a loop in another thread.
+
+    Attributes:
+        probe: The application.
+        port: Where it listens.
+        portal: To run something on its loop.
+    """
+
+    def __init__(
+        self, portal: BlockingPortal, probe: Probe, port: int, wait: Callable[[float], Any]
+    ) -> None:
+        self.portal = portal
+        self.probe = probe
+        self.port = port
+        self._wait = wait
+        self._clients: list[Client] = []
+
+    def client(self, context: ssl.SSLContext | None = None) -> Client:
+        """Open a connection."""
+        connection = socket.create_connection(("127.0.0.1", self.port), _TIMEOUT)
+        if context is not None:
+            connection = context.wrap_socket(connection, server_hostname="localhost")
+        client = Client(connection)
+        self._clients.append(client)
+        return client
+
+    def get(self, path: str = "/") -> tuple[int, bytes]:
+        """Send one request on a connection of its own."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_TIMEOUT)
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            return response.status, response.read()
+        finally:
+            connection.close()
+
+    def begin_stop(self) -> None:
+        """Tell server and application to end, and return at once."""
+        self.portal.call(self.probe.stop.set)
+
+    def ends_within(self, seconds: float) -> bool:
+        """Wait for `serve` to return."""
+        try:
+            self._wait(seconds)
+        except TimeoutError:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Close all clients and stop."""
+        for client in self._clients:
+            client.close()
+        self.portal.call(self.probe.release.set)
+        self.begin_stop()
+        self._wait(_TIMEOUT)
+
+
+class ServerSuite:
+    """The contract `pegboard.contracts.server.Server` as tests.
+
+    Attributes:
+        backends: The anyio backends that the server runs on.
+    """
+
+    backends: ClassVar[tuple[str, ...]] = ("asyncio",)
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Run each test on each backend."""
+        if "backend" in metafunc.fixturenames:
+            metafunc.parametrize("backend", self.backends)
+
+    @pytest.fixture
+    def server(self) -> Server:
+        """Give the server under test."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def start(self, server: Server, backend: str) -> Iterator[Callable[..., RunningServer]]:
+        """Give a function that starts the server with settings; it is stopped after the test."""
+        stack: list[Any] = []
+
+        def start(**settings: Any) -> RunningServer:
+            manager = _running(server, backend, **settings)
+            stack.append(manager)
+            running: RunningServer = manager.__enter__()
+            return running
+
+        yield start
+        for manager in reversed(stack):
+            manager.__exit__(None, None, None)
+
+    # -- requests --------------------------------------------------------------------------
+
+    def test_a_get_is_answered(self, start: Any) -> None:
+        assert start().get() == (200, b"hello")
+
+    def test_a_body_arrives_whole(self, start: Any) -> None:
+        running = start()
+        body = os.urandom(300_000)
+        connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=_TIMEOUT)
+        connection.request("POST", "/echo", body)
+        assert connection.getresponse().read() == body
+        connection.close()
+
+    def test_a_chunked_body_arrives_whole(self, start: Any) -> None:
+        client = start().client()
+        client.send(b"POST /echo HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n")
+        client.send(b"3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n")
+        head = client.read_until(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200")
+        assert client.read(7) == b"abcdefg"
+
+    def test_one_connection_serves_many_requests(self, start: Any) -> None:
+        client = start().client()
+        for _ in range(5):
+            client.send(_request("/hello"))
+            assert client.read_until(b"\r\n\r\n").startswith(b"HTTP/1.1 200")
+            assert client.read(5) == b"hello"
+
+    def test_pipelined_requests_are_answered_in_order(self, start: Any) -> None:
+        client = start().client()
+        client.send(_request("/hello") + _request("/stream") + _request("/hello", close=True))
+        answer = client.read_all()
+        assert answer.count(b"HTTP/1.1 200") == 3
+        assert answer.index(b"hello") < answer.index(b"part 2") < answer.rindex(b"hello")
+
+    def test_a_head_request_gets_no_body(self, start: Any) -> None:
+        client = start().client()
+        client.send(b"HEAD /hello HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+        head, _, body = client.read_all().partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200")
+        assert b"content-length: 5" in head.lower()
+        assert body == b""
+
+    def test_http_1_0_is_answered_and_closed(self, start: Any) -> None:
+        client = start().client()
+        client.send(b"GET /hello HTTP/1.0\r\n\r\n")
+        assert client.read_all().endswith(b"hello")
+
+    def test_a_stream_arrives_part_by_part(self, start: Any) -> None:
+        client = start().client()
+        client.send(_request("/events"))
+        assert b"data: first" in client.read_until(b"first\n\n")
+
+    def test_the_path_is_decoded_and_its_raw_form_kept(self, start: Any) -> None:
+        running = start()
+        connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=_TIMEOUT)
+        connection.request("GET", "/h%65llo?n=%C3%A4")
+        connection.getresponse().read()
+        connection.close()
+        scope = running.probe.scopes[-1]
+        assert (scope["path"], scope["raw_path"]) == ("/hello", b"/h%65llo")
+        assert scope["query_string"] == b"n=%C3%A4"
+        assert scope["client"][0] == "127.0.0.1"
+
+    def test_no_header_names_the_server_software(self, start: Any) -> None:
+        client = start().client()
+        client.send(_request("/hello"))
+        assert b"\nserver:" not in client.read_until(b"\r\n\r\n").lower()
+
+    def test_an_application_that_fails_is_a_500_and_the_server_lives_on(
+        self, start: Any, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        running = start()
+        assert running.get("/fail")[0] == 500
+        assert running.get() == (200, b"hello")
+        assert "on purpose" in caplog.text
+
+    # -- flow ------------------------------------------------------------------------------
+
+    def test_a_client_that_does_not_read_stops_the_application(self, start: Any) -> None:
+        running = start()
+        client = running.client()
+        client.send(_request("/flood"))
+        level = _settled(lambda: running.probe.flooded)
+        assert 0 < level < 64 * 1024 * 1024
+        while running.probe.flooded == level:
+            assert client.read(1_000_000)
+
+    def test_the_application_sees_a_client_go(self, start: Any) -> None:
+        running = start()
+        client = running.client()
+        client.send(_request("/disconnect"))
+        assert running.probe.entered.wait(_TIMEOUT)
+        client.close()
+        assert running.probe.disconnected.wait(_TIMEOUT)
+
+    # -- sockets ---------------------------------------------------------------------------
+
+    def test_a_websocket_echoes_text_and_bytes(self, start: Any) -> None:
+        client = start().client()
+        assert client.upgrade().startswith(b"HTTP/1.1 101")
+        client.send_frame("grüß".encode())
+        assert client.read_frame() == (1, "grüß".encode())
+        client.send_frame(b"\x00\xff" * 500, opcode=2)
+        assert client.read_frame() == (2, b"\x00\xff" * 500)
+
+    def test_a_websocket_sees_its_client_go(self, start: Any) -> None:
+        running = start()
+        client = running.client()
+        client.upgrade()
+        client.close()
+        assert running.probe.disconnected.wait(_TIMEOUT)
+
+    def test_a_close_frame_is_answered(self, start: Any) -> None:
+        client = start().client()
+        client.upgrade()
+        client.send_frame(struct.pack("!H", 1000), opcode=8)
+        opcode, payload = client.read_frame()
+        assert (opcode, payload[:2]) == (8, struct.pack("!H", 1000))
+        assert client.read_frame()[0] == -1
+
+    def test_a_broken_frame_closes_only_its_socket(self, start: Any) -> None:
+        running = start()
+        client = running.client()
+        client.upgrade()
+        client.send(b"\xff\xff\xff\xff\xff\xff\xff\xff")
+        opcode, _ = client.read_frame()
+        assert opcode in (8, -1)
+        assert running.get() == (200, b"hello")
+
+    def test_a_handshake_with_huge_headers_is_a_4xx(self, start: Any) -> None:
+        running = start()
+        client = running.client()
+        client.send(
+            b"GET / HTTP/1.1\r\nhost: a\r\nconnection: Upgrade\r\nupgrade: websocket\r\n"
+            b"sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+            b"cookie: " + b"c" * 100_000 + b"\r\n\r\n"
+        )
+        assert re.match(rb"HTTP/1.1 4\d\d", client.read_all())
+        assert running.get() == (200, b"hello")
+
+    # -- bad input -------------------------------------------------------------------------
+
+    @pytest.mark.parametrize(
+        "data",
+        [
+            b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+            b"GET / HTTP/1.1\r\nno colon\r\nhost: a\r\n\r\n",
+            b"GET / HTTP/1.1\r\nhost: a\r\nx: a\x00b\r\n\r\n",
+            b"GET / HTTP/1.1\r\n\r\n",
+            b"GET / HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n",
+            b"GET / HTTP/1.1\r\nhost: a b\r\n\r\n",
+            b"GET / HTTP/1.1\r\nhost: a/../b\r\n\r\n",
+            b"POST /echo HTTP/1.1\r\nhost: a\r\ncontent-length: 3x\r\n\r\nabc",
+            b"POST /echo HTTP/1.1\r\nhost: a\r\ncontent-length: -3\r\n\r\nabc",
+            b"POST /echo HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\ncontent-length: 4\r\n\r\nabcd",
+            b"POST /echo HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
+        ],
+        ids=lambda data: repr(data[:70]),
+    )
+    def test_bad_bytes_are_a_4xx_and_the_server_lives_on(self, start: Any, data: bytes) -> None:
+        running = start()
+        client = running.client()
+        client.send(data)
+        assert re.match(rb"HTTP/1.1 4\d\d", client.read_all())
+        assert running.get() == (200, b"hello")
+
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            b"content-length: 4\r\ntransfer-encoding: chunked\r\n",
+            b"transfer-encoding: chunked\r\ncontent-length: 4\r\n",
+            b"transfer-encoding: identity, chunked, identity\r\n",
+            b"transfer-encoding : chunked\r\n",
+        ],
+    )
+    def test_a_body_of_two_lengths_is_refused_and_nothing_after_it_is_read(
+        self, start: Any, headers: bytes
+    ) -> None:
+        running = start()
+        client = running.client()
+        smuggled = _request("/hello")
+        client.send(
+            b"POST /echo HTTP/1.1\r\nhost: a\r\n" + headers + b"\r\n0\r\n\r\n" + smuggled
+        )
+        answer = client.read_all()
+        assert re.match(rb"HTTP/1.1 (4\d\d|501)", answer)
+        assert answer.count(b"HTTP/1.1") == 1
+
+    def test_a_head_without_end_is_refused(self, start: Any) -> None:
+        client = start().client()
+        client.send(b"GET / HTTP/1.1\r\nhost: a\r\n")
+        try:
+            for _ in range(64):
+                client.send(b"x-filler: " + b"y" * 16_000 + b"\r\n")
+        except ConnectionError:
+            return
+        assert re.match(rb"HTTP/1.1 4\d\d|$", client.read_all())
+
+    def test_a_head_that_does_not_arrive_is_cut(self, start: Any) -> None:
+        client = start(header_timeout=0.5).client()
+        client.send(b"GET / HTTP/1.1\r\nhost:")
+        begin = time.monotonic()
+        client.read_all()
+        assert time.monotonic() - begin < _TIMEOUT - 1
+
+    # -- the end ---------------------------------------------------------------------------
+
+    def test_an_idle_server_stops_at_once(self, start: Any) -> None:
+        running = start()
+        running.get()
+        client = running.client()
+        client.send(_request("/hello"))
+        client.read_until(b"hello")
+        running.begin_stop()
+        assert running.ends_within(2)
+
+    def test_a_stop_lets_request_stream_and_socket_end(self, start: Any) -> None:
+        running = start(shutdown_timeout=20.0)
+        slow, events, web_socket, half = (running.client() for _ in range(4))
+        slow.send(_request("/slow"))
+        assert running.probe.entered.wait(_TIMEOUT)
+        events.send(_request("/events"))
+        events.read_until(b"first\n\n")
+        web_socket.upgrade()
+        half.send(b"POST /echo HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\nconnection: close\r\n\r\n")
+        running.begin_stop()
+        assert b"data: last" in events.read_all()
+        opcode, payload = web_socket.read_frame()
+        assert (opcode, payload[:2]) == (8, struct.pack("!H", 1012))
+        web_socket.send_frame(payload[:2], opcode=8)
+        half.send(b"123456789")
+        assert half.read_all().endswith(b"123456789")
+        assert not running.ends_within(0.1)
+        running.portal.call(running.probe.release.set)
+        assert slow.read_all().endswith(b"done")
+        assert running.ends_within(3)
+
+    def test_what_does_not_end_by_itself_is_cut_at_the_deadline(self, start: Any) -> None:
+        running = start(shutdown_timeout=0.5)
+        ignoring, flooded, half = (running.client() for _ in range(3))
+        ignoring.send(_request("/ignore"))
+        assert running.probe.entered.wait(_TIMEOUT)
+        flooded.send(_request("/flood"))
+        _settled(lambda: running.probe.flooded)
+        half.send(b"POST /echo HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\nhal")
+        begin = time.monotonic()
+        running.begin_stop()
+        assert running.ends_within(5)
+        assert time.monotonic() - begin < 3.5
+        assert b"200 OK" not in ignoring.read_all()
+
+    def test_a_half_sent_head_does_not_hold_up_a_stop(self, start: Any) -> None:
+        running = start(shutdown_timeout=20.0)
+        running.client().send(b"GET / HTTP/1.1\r\nhost: a\r\n")
+        running.client()
+        assert running.get() == (200, b"hello")
+        running.begin_stop()
+        assert running.ends_within(3)
+
+    def test_a_stop_that_was_asked_for_before_the_start_ends_at_once(
+        self, server: Server, backend: str
+    ) -> None:
+        with _listening() as listening, start_blocking_portal(backend) as portal:
+            portal.call(_serve_stopped, server, listening.fileno())
+
+    def test_the_sockets_stay_the_callers(self, server: Server, backend: str) -> None:
+        with _listening() as listening, start_blocking_portal(backend) as portal:
+            portal.call(_serve_stopped, server, listening.fileno())
+            assert listening.getsockname()[1]
+            portal.call(_serve_stopped, server, listening.fileno())
+
+    def test_cancelling_it_cuts_at_once(self, server: Server, backend: str) -> None:
+        with _listening() as listening, start_blocking_portal(backend) as portal:
+            portal.call(_serve_cancelled, server, listening)
+
+    # -- TLS and HTTP/2 --------------------------------------------------------------------
+
+    def test_tls_with_a_certificate(self, start: Any, tmp_path: Path, server: Server) -> None:
+        if "tls" not in server.features:
+            pytest.skip("the server does not declare TLS")
+        settings, context = _certificate(tmp_path)
+        client = start(**settings).client(context)
+        client.send(_request("/hello", close=True))
+        assert client.read_all().endswith(b"hello")
+
+    def test_plain_text_to_a_tls_port_harms_nobody(
+        self, start: Any, tmp_path: Path, server: Server
+    ) -> None:
+        if "tls" not in server.features:
+            pytest.skip("the server does not declare TLS")
+        settings, context = _certificate(tmp_path)
+        running = start(**settings)
+        plain = running.client()
+        plain.send(_request("/hello"))
+        plain.read_all()
+        client = running.client(context)
+        client.send(_request("/hello", close=True))
+        assert client.read_all().endswith(b"hello")
+
+    def test_a_certificate_that_is_not_there_is_named(
+        self, server: Server, tmp_path: Path, backend: str
+    ) -> None:
+        if "tls" not in server.features:
+            pytest.skip("the server does not declare TLS")
+        missing = str(tmp_path / "missing.pem")
+        settings = ServeSettings(certfile=missing, keyfile=missing)
+        with start_blocking_portal(backend) as portal, _listening() as listening:
+            with pytest.raises(ConfigError, match=r"missing\.pem"):
+                portal.call(_serve_stopped, server, listening.fileno(), settings)
+
+    def test_http_2_over_tls(self, start: Any, tmp_path: Path, server: Server) -> None:
+        if "http2" not in server.features:
+            pytest.skip("the server does not declare HTTP/2")
+        settings, context = _certificate(tmp_path)
+        context.set_alpn_protocols(["h2"])
+        client = start(http2=True, **settings).client(context)
+        assert _http2_get(client, "/hello") == b"hello"
+
+    def test_http_2_in_clear_text_only_where_it_was_asked_for(
+        self, start: Any, server: Server
+    ) -> None:
+        client = start().client()
+        client.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+        assert re.match(rb"HTTP/1.1 [45]\d\d", client.read_all())
+        client = start().client()
+        client.send(
+            b"GET /hello HTTP/1.1\r\nhost: a\r\nconnection: Upgrade, HTTP2-Settings, close\r\n"
+            b"upgrade: h2c\r\nhttp2-settings: AAMAAABkAAQAAP__\r\n\r\n"
+        )
+        assert not client.read_until(b"\r\n\r\n").startswith(b"HTTP/1.1 101")
+        if "http2" in server.features:
+            assert _http2_get(start(http2=True).client(), "/hello") == b"hello"
+
+    def test_what_it_cannot_do_is_refused(self, server: Server, backend: str) -> None:
+        asked = {"http2": {"http2": True}, "tls": {"certfile": "a", "keyfile": "b"}}
+        lacking = [value for feature, value in asked.items() if feature not in server.features]
+        if not lacking:
+            pytest.skip("the server declares everything")
+        with start_blocking_portal(backend) as portal, _listening() as listening:
+            with pytest.raises(ConfigError):
+                portal.call(
+                    _serve_stopped, server, listening.fileno(), ServeSettings(**lacking[0])
+                )
+
+
+async def _answer(send: Send, body: bytes) -> None:
+    headers = [(b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _body(receive: Receive) -> bytes:
+    parts = []
+    more = True
+    while more:
+        message = await receive()
+        parts.append(message.get("body", b""))
+        more = message.get("more_body", False)
+    return b"".join(parts)
+
+
+def _request(path: str, *, close: bool = False) -> bytes:
+    connection = "close" if close else "keep-alive"
+    return f"GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: {connection}\r\n\r\n".encode()
+
+
+@contextmanager
+def _listening() -> Iterator[socket.socket]:
+    with socket.socket() as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(128)
+        yield listening
+
+
+@contextmanager
+def _running(server: Server, backend: str, **changes: Any) -> Iterator[RunningServer]:
+    settings = msgspec.structs.replace(
+        ServeSettings(shutdown_timeout=2.0), backend=backend, **changes
+    )
+    with _listening() as listening, start_blocking_portal(backend) as portal:
+        probe = portal.call(_make_probe)
+
+        async def serve(*, task_status: TaskStatus[None]) -> None:
+            await server.serve(
+                probe,
+                settings,
+                sockets=[listening.fileno()],
+                started=task_status.started,
+                stop=probe.stop,
+            )
+
+        future, _ = portal.start_task(serve)
+        running = RunningServer(portal, probe, listening.getsockname()[1], future.result)
+        try:
+            yield running
+        finally:
+            running.close()
+
+
+async def _make_probe() -> Probe:
+    return Probe()
+
+
+async def _serve_stopped(
+    server: Server, descriptor: int, settings: ServeSettings | None = None
+) -> None:
+    probe = Probe()
+    probe.stop.set()
+    with anyio.fail_after(5):
+        await server.serve(
+            probe,
+            settings or ServeSettings(),
+            sockets=[descriptor],
+            started=lambda: None,
+            stop=probe.stop,
+        )
+
+
+async def _serve_cancelled(server: Server, listening: socket.socket) -> None:
+    probe = Probe()
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks:
+
+            async def serve(*, task_status: TaskStatus[None]) -> None:
+                await server.serve(
+                    probe,
+                    ServeSettings(shutdown_timeout=60.0),
+                    sockets=[listening.fileno()],
+                    started=task_status.started,
+                    stop=probe.stop,
+                )
+
+            await tasks.start(serve)
+            stream = await anyio.connect_tcp("127.0.0.1", listening.getsockname()[1])
+            async with stream:
+                await stream.send(_request("/events"))
+                received = b""
+                while b"first" not in received:
+                    received += await stream.receive()
+                tasks.cancel_scope.cancel()
+
+
+def _settled(read: Callable[[], int]) -> int:
+    """Wait until a number that grows does not grow any more."""
+    last, since = -1, time.monotonic()
+    end = since + _TIMEOUT
+    while time.monotonic() < end:
+        now = read()
+        if now != last:
+            last, since = now, time.monotonic()
+        elif last > 0 and time.monotonic() - since > 0.3:
+            return last
+        time.sleep(0.01)
+    return last
+
+
+def _certificate(folder: Path) -> tuple[dict[str, str], ssl.SSLContext]:
+    trustme = pytest.importorskip("trustme")
+    authority = trustme.CA()
+    issued = authority.issue_cert("localhost")
+    certfile, keyfile = folder / "server.pem", folder / "server.key"
+    certfile.write_bytes(b"".join(part.bytes() for part in issued.cert_chain_pems))
+    issued.private_key_pem.write_to_path(keyfile)
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    return {"certfile": str(certfile), "keyfile": str(keyfile)}, context
+
+
+def _http2_get(client: Client, path: str) -> bytes:
+    pytest.importorskip("h2")
+    from h2.config import H2Configuration
+    from h2.connection import H2Connection
+    from h2.events import DataReceived, StreamEnded
+
+    connection = H2Connection(H2Configuration(client_side=True))
+    connection.initiate_connection()
+    stream = connection.get_next_available_stream_id()
+    headers = [(":method", "GET"), (":path", path), (":scheme", "https"), (":authority", "a")]
+    connection.send_headers(stream, headers, end_stream=True)
+    body = b""
+    while True:
+        client.send(connection.data_to_send())
+        data = client.read_some()
+        assert data, "the connection ended before the answer"
+        for event in connection.receive_data(data):
+            if isinstance(event, DataReceived):
+                body += event.data
+            elif isinstance(event, StreamEnded):
+                return body

@@ -1,0 +1,160 @@
+"""One HTTP connection: uvicorn's, with the bounds and checks that it leaves to others.
+
+What httptools refuses by itself (a length beside a transfer coding, repeated or malformed lengths,
+control characters) is not checked again. What costs time per request is kept to one pass over the
+headers; deadlines are looked at once a second by the listener, not by timers per request.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+if TYPE_CHECKING:
+    from typing import Any, ClassVar
+
+__all__ = ["GuardedProtocol"]
+
+_BAD_REQUEST = (400, "Invalid HTTP request received.")
+_TOO_LARGE = (431, "The request headers are too large.")
+_TIMEOUT = (408, "The request took too long to arrive.")
+
+_UPGRADE_LINE_LIMIT = 8192
+_UPGRADE_HEADERS = 128
+"""Bounds of the handshake in the websockets library, which answers what is above with a crash."""
+
+_HOST = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=%:\[\]-]*")
+
+
+class _RefusedError(Exception):
+    """Raised in a callback of the parser, which stops and reports it."""
+
+
+class GuardedProtocol(HttpToolsProtocol):
+    """A connection that refuses oversized, slow and ambiguous requests.
+
+    Attributes:
+        head_limit: Bytes of the headers of one request.
+        head_timeout: Seconds in which a request head has to be complete.
+        body_rate: Bytes per second that a body has to arrive with, on average.
+        log_requests: Whether each request is logged.
+    """
+
+    head_limit: ClassVar[int] = 65_536
+    head_timeout: ClassVar[float] = 10.0
+    body_rate: ClassVar[int] = 128
+    log_requests: ClassVar[bool] = False
+
+    _received = 0
+    _head_start = 0
+    _waiting_since: float | None = None
+    _mark = 0
+    _refusal = _BAD_REQUEST
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.access_log = self.access_log and self.log_requests
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came, and refuse a head that goes on beyond its limit."""
+        self._received += len(data)
+        super().data_received(data)
+        scope = self.scope
+        if scope is None or "path" in scope or self not in self.connections:
+            return
+        if self._received - self._head_start > self.head_limit and not self.transport.is_closing():
+            self._refusal = _TOO_LARGE
+            self.send_400_response("")
+
+    def on_headers_complete(self) -> None:
+        """Check the head and start the request.
+
+        Raises:
+            _RefusedError: If the head is too large, or has no, several or a malformed Host.
+        """
+        self._head_start = self._received
+        self._waiting_since = None
+        hosts = size = 0
+        for name, value in self.headers:
+            size += len(name) + len(value)
+            if name == b"host":
+                hosts += 1
+                if not _is_host(value):
+                    raise _RefusedError
+        if hosts != 1 and (hosts or self.parser.get_http_version() == "1.1"):
+            raise _RefusedError
+        if size > self.head_limit or (self.parser.should_upgrade() and self._exceeds_upgrade()):
+            self._refusal = _TOO_LARGE
+            raise _RefusedError
+        super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what cannot be parsed or is refused, unless another answer is on its way."""
+        cycle = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            if cycle.response_started or not cycle.more_body:
+                # Bytes after a request that is still being answered: an error sent now would be
+                # taken for that answer. It ends the connection after the answer instead.
+                cycle.keep_alive = False
+                self.flow.pause_reading()
+                return
+            cycle.disconnected = True
+            cycle.message_event.set()
+        self._refuse(*self._refusal)
+
+    def check(self, now: float) -> None:
+        """Refuse a client that is too slow; called about once a second.
+
+        Args:
+            now: The loop's time in seconds.
+        """
+        cycle = self.cycle
+        if cycle is None or cycle.response_complete:
+            self._check_head(now)
+        elif cycle.more_body and self.body_rate and not self.flow.read_paused:
+            self._check_body(now)
+        else:
+            self._waiting_since = None
+
+    def _check_head(self, now: float) -> None:
+        if self.timeout_keep_alive_task is not None:
+            self._waiting_since = None
+        elif self._waiting_since is None:
+            self._waiting_since = now
+        elif now - self._waiting_since > self.head_timeout:
+            self._refuse(*_TIMEOUT)
+
+    def _check_body(self, now: float) -> None:
+        if self._waiting_since is None:
+            self._waiting_since, self._mark = now, self._received
+        elif (passed := now - self._waiting_since) > self.head_timeout:
+            if self._received - self._mark < self.body_rate * passed:
+                self._refusal = _TIMEOUT
+                self.send_400_response("")
+            self._waiting_since = None
+
+    def _exceeds_upgrade(self) -> bool:
+        return len(self.headers) > _UPGRADE_HEADERS or any(
+            len(name) + len(value) > _UPGRADE_LINE_LIMIT - 4 for name, value in self.headers
+        ) or len(self.url) > _UPGRADE_LINE_LIMIT - 16
+
+    def _refuse(self, status: int, text: str) -> None:
+        body = text.encode("ascii")
+        lines = [
+            STATUS_LINE[status],
+            *(name + b": " + value + b"\r\n" for name, value in self.server_state.default_headers),
+            b"content-type: text/plain; charset=utf-8\r\n",
+            b"content-length: %d\r\n" % len(body),
+            b"connection: close\r\n\r\n",
+            body,
+        ]
+        self.transport.write(b"".join(lines))
+        self.transport.close()
+
+
+@lru_cache(maxsize=256)
+def _is_host(value: bytes) -> bool:
+    return _HOST.fullmatch(value) is not None
