@@ -12,6 +12,7 @@ import os
 import traceback
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
+from types import AsyncGeneratorType, GeneratorType
 from typing import TYPE_CHECKING, Any
 
 from anyio import to_thread
@@ -23,6 +24,7 @@ from pegboard.errors import InputError, PegboardError
 if TYPE_CHECKING:
     from pegboard._app import App
     from pegboard._export import Export
+    from pegboard._registry import Generation
     from pegboard.contracts.call import Call, Layer
 
 __all__ = ["compile_call", "failure"]
@@ -32,6 +34,9 @@ _logger = logging.getLogger("pegboard.call")
 Invoke = Callable[..., Awaitable[Any]]
 
 FIRST_SERVER_ERROR = 500
+
+_TYPES_TO_LOOK_AT = frozenset({Result, GeneratorType, AsyncGeneratorType})
+"""Types of answers that are not simply the data of a result."""
 
 
 def compile_call(app: App, export: Export, layers: Iterable[Layer]) -> Call:
@@ -50,31 +55,31 @@ def _with_result(app: App, export: Export, invoke: Invoke) -> Call:
         generation.leases += 1
         try:
             value = await invoke(*args, **kwargs)
-            if value.__class__ is not Result:
-                value = _wrap(value)
-            if value.origin is None:
-                value.origin = origin
+            kind = type(value)
+            if kind not in _TYPES_TO_LOOK_AT:
+                data = ResultData("NATIVE", "", value, kind.__name__)
+                return Result("none", origin, data, OK_INFO)
+            return _result(value, generation, origin)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - becomes the answer, and is logged
-            value = failure(app, export, error, args, kwargs)
+            return failure(app, export, error, args, kwargs)
         finally:
             generation.leases -= 1
-        if value.result.data_type == "stream":
-            generation.leases += 1
-            _release_at_close(value, generation)
-        return value
 
     return call
 
 
-def _wrap(value: Any) -> Result[Any]:
-    if isinstance(value, Result):
-        return value
-    if inspect.isasyncgen(value) or inspect.isgenerator(value):
-        return Result.stream(value)
-    return Result("none", None, ResultData("NATIVE", "", value, type(value).__name__), OK_INFO)
+def _result(value: Any, generation: Generation, origin: tuple[str, ...]) -> Result[Any]:
+    """Return what a result or generator stands for; a stream keeps a lease until it is closed."""
+    result: Result[Any] = value if isinstance(value, Result) else Result.stream(value)
+    if result.origin is None:
+        result.origin = origin
+    if result.result.data_type == "stream":
+        generation.leases += 1
+        _release_at_close(result, generation)
+    return result
 
 
-def _release_at_close(result: Result[Any], generation: Any) -> None:
+def _release_at_close(result: Result[Any], generation: Generation) -> None:
     def release() -> None:
         generation.leases -= 1
 
