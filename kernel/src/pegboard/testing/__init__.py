@@ -1,0 +1,34 @@
+"""For the tests of mods and plugins: an app of one's own, and clients that need no socket.
+
+The pytest fixture `pegboard_app` comes with the installation of Pegboard; see
+`pegboard.testing.plugin`. The conformance suites, one for each contract, are modules of their own:
+`pegboard.testing.plugin_suite`, `pegboard.testing.server_suite`.
+"""
+
+from pegboard.testing._http import ClientGone, HttpClient, HttpResponse, StreamedResponse
+from pegboard.testing._sse import EventParser, EventStream, EventStreamClient, ServerSentEvent
+from pegboard.testing._websocket import (
+    WebSocketClient,
+    WebSocketClosed,
+    WebSocketConnection,
+    WebSocketRefused,
+)
+from pegboard.testing.harness import AppFactory, LeakError, watched
+
+__all__ = [
+    "AppFactory",
+    "ClientGone",
+    "EventParser",
+    "EventStream",
+    "EventStreamClient",
+    "HttpClient",
+    "HttpResponse",
+    "LeakError",
+    "ServerSentEvent",
+    "StreamedResponse",
+    "WebSocketClient",
+    "WebSocketClosed",
+    "WebSocketConnection",
+    "WebSocketRefused",
+    "watched",
+]
