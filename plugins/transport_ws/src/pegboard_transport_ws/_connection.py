@@ -1,0 +1,409 @@
+"""One open socket: its handlers are called in turn, and one task sends what waits for it.
+
+Two rules hold here. Whoever sets `_sending` owns the socket's sending side until it is unset, so
+that no two tasks send at once. Code of a mod is reached through the endpoint for each event, so
+that the next event after a reload goes to the new code.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from anyio import CancelScope, create_task_group, move_on_after
+
+from pegboard import Connection as Handshake
+from pegboard import Result, entered
+from pegboard.errors import AccessError, PegboardError
+from pegboard_transport_ws._context import WebSocketContext
+from pegboard_transport_ws._endpoint import handlers_of
+from pegboard_transport_ws._frame import Frame, decode, encode, exceeds
+from pegboard_transport_ws._handler import Event
+from pegboard_transport_ws._outbox import Outbox
+from pegboard_transport_ws._failure import FIRST_SERVER_ERROR, describe
+from pegboard_transport_ws._refusal import Refusal, refuse, shortened, verdict
+from pegboard_transport_ws._signal import create_signal
+from pegboard_transport_ws._stall import Stall
+
+if TYPE_CHECKING:
+    from pegboard import App, Export, RequestData
+    from pegboard.contracts.asgi import Message, Receive, Scope, Send
+    from pegboard_transport_ws._endpoint import Endpoint
+    from pegboard_transport_ws._handler import Handler
+    from pegboard_transport_ws._hub import Hub
+
+__all__ = ["Closing", "Connection"]
+
+BACKLOG = 64
+"""Messages that may wait for a client while its next message is handled; see `_read`."""
+
+_logger = logging.getLogger("pegboard.transport_ws")
+
+SENDABLE = (dict, list, bytes, bytearray, memoryview, msgspec.Struct)
+"""What `on_message` may return for its sender; anything else, such as a count, is not sent."""
+
+
+class Closing(msgspec.Struct, frozen=True):
+    """How a connection ends.
+
+    Attributes:
+        code: Close code (RFC 6455 section 7.4, and the registry of the IANA).
+        reason: One line for people.
+    """
+
+    code: int
+    reason: str
+
+
+class Connection:
+    """One client.
+
+    Attributes:
+        id: Unguessable identity.
+        endpoint: The path that it is connected to.
+        channels: Where it is a member.
+        outbox: What waits to be sent.
+        sent: Messages handed to the server.
+        received: Messages from the client.
+        closing: How it ends, once that is decided.
+    """
+
+    __slots__ = (
+        "_app",
+        "_cut_at",
+        "_drained",
+        "_ended",
+        "_handling",
+        "_hub",
+        "_idle",
+        "_is_open",
+        "_level",
+        "_orphaned",
+        "_receive",
+        "_scope",
+        "_send",
+        "_sending",
+        "_signal",
+        "_stall",
+        "_subprotocol",
+        "_values",
+        "_within",
+        "channels",
+        "closing",
+        "endpoint",
+        "id",
+        "outbox",
+        "received",
+        "sent",
+    )
+
+    def __init__(
+        self,
+        app: App,
+        hub: Hub,
+        endpoint: Endpoint,
+        *,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        self.id = secrets.token_urlsafe(16)
+        self.channels: set[str] = set()
+        self.outbox = Outbox(hub.config)
+        self.sent = self.received = 0
+        self.closing: Closing | None = None
+        self._app = app
+        self._hub = hub
+        self.endpoint = endpoint
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._signal = create_signal()
+        self._drained = create_signal()
+        self._within = CancelScope()
+        self._sending = True  # nothing is sent before the handshake is answered
+        self._is_open = self._handling = self._ended = False
+        self._level = 0
+        self._values: dict[str, Any] = {}
+        self._subprotocol = _agreed(scope, hub.config.subprotocols)
+        self._cut_at: float | None = None
+        self._orphaned: Export | None = None
+        self._stall, self._idle = Stall(monotonic()), Stall(monotonic())
+
+    # -- for the hub and the transport -----------------------------------------------------
+
+    def put(self, frame: Frame) -> bool:
+        """Queue a frame; False if it was not taken."""
+        if self.closing is not None:
+            return False
+        if not self.outbox.put(frame):
+            if self._hub.config.slow_consumer == "close":
+                self._give_up()
+            return False
+        if not self._sending:
+            self._sending = True
+            self._signal.set()
+        return True
+
+    def close(self, code: int, reason: str) -> bool:
+        """Close after what waits is sent; False if that is decided already."""
+        if self.closing is not None:
+            return False
+        self.closing = Closing(code, shortened(reason))
+        self._cut_at = monotonic() + self._hub.config.close_timeout
+        self._hub.retire(self)
+        if not self._sending:
+            self._sending = True
+            self._signal.set()
+        return True
+
+    def orphan(self, export: Export) -> None:
+        """Close since the handler was removed; its `on_disconnect` is still called."""
+        self._orphaned = export
+        export.generation.leases += 1
+        self.close(1012, "the handler was removed")
+
+    def check(self, now: float) -> None:
+        """Cut or close what stands still; called now and then.
+
+        Args:
+            now: Seconds of the monotonic clock.
+        """
+        config = self._hub.config
+        is_due = self._is_open and self._sending
+        if self._stall.seconds(self.sent, now, is_due=is_due) >= config.send_timeout:
+            self._give_up()
+            self._within.cancel()
+        elif self._cut_at is not None and now >= self._cut_at:
+            self._within.cancel()
+        elif config.idle_timeout:
+            is_due = self._is_open and not self._handling
+            if self._idle.seconds(self.received, now, is_due=is_due) >= config.idle_timeout:
+                self.close(1001, "no message for too long")
+
+    async def run(self, request: RequestData, level: int) -> None:
+        """Serve the client until it has gone, and tell the handlers so.
+
+        Args:
+            request: The handshake, with the session of who is there.
+            level: The level that was required of them.
+        """
+        self._values, self._level = request.session.to_dict(), level
+        self._hub.add(self, self.endpoint.channel_id)
+        try:
+            with entered(self._app, request):
+                await self._live()
+        finally:
+            self._hub.remove(self)
+            if self._orphaned is not None:
+                self._orphaned.generation.leases -= 1
+
+    async def _live(self) -> None:
+        refusal = await self._connect()
+        if refusal is not None:
+            self._hub.retire(self)
+            await refuse(self._scope, self._send, refusal)
+            return
+        self._is_open = True
+        try:
+            with CancelScope() as self._within:
+                await self._converse()
+        finally:
+            self._hub.retire(self)
+            await self._say_goodbye()
+
+    # -- the handshake ---------------------------------------------------------------------
+
+    async def _connect(self) -> Refusal | None:
+        """Ask `on_connect`; return why the client is refused."""
+        refusal: Refusal | None = Refusal(503, "on_connect took too long")
+        with move_on_after(self._hub.config.connect_timeout) as self._within:
+            refusal = await self._ask()
+        return refusal if self.closing is None else Refusal(503, self.closing.reason)
+
+    async def _ask(self) -> Refusal | None:
+        export = self.endpoint.export
+        if export is None:
+            return Refusal(404, "the handler was removed")
+        handler = handlers_of(export).on_connect
+        if handler is None:
+            return None
+        try:
+            answer = await self._call(export, handler)
+        except AccessError as error:
+            return Refusal.of(error)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - becomes the answer, and is logged
+            status = error.status if isinstance(error, PegboardError) else FIRST_SERVER_ERROR
+            return Refusal(status, self._describe(error, "on_connect")["message"])
+        if isinstance(answer, dict):
+            self._values.update(answer.get("session") or {})
+            self._subprotocol = answer.get("subprotocol", self._subprotocol)
+        return verdict(answer)
+
+    # -- the conversation ------------------------------------------------------------------
+
+    async def _converse(self) -> None:
+        accept = {"type": "websocket.accept", "subprotocol": self._subprotocol}
+        if not await self._transmit(accept):
+            return
+        async with create_task_group() as tasks:
+            tasks.start_soon(self._write, name=f"outbox of {self.id}")
+            await self._read()
+            tasks.cancel_scope.cancel()
+
+    async def _read(self) -> None:
+        """Handle messages one after the other.
+
+        The next message is taken from the server, and so from the client, only once the last one
+        is handled and no more than a few answers wait for the client.
+        """
+        while not self._ended:
+            message = await self._receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            self.received += 1
+            if self.closing is None:
+                self._handling = True
+                await self._handle(message)
+                self._handling = False
+            while len(self.outbox) > BACKLOG and self.closing is None:
+                await self._drained.wait()
+
+    async def _handle(self, message: Message) -> None:
+        if exceeds(message, self._hub.config.max_message):
+            self.close(1009, f"a message has more than {self._hub.config.max_message} bytes")
+            return
+        export = self.endpoint.export
+        if export is None or not await self._is_admitted(export):
+            return
+        handler = handlers_of(export).on_message
+        if handler is None:
+            return
+        try:
+            answer = await self._call(export, handler, decode(message))
+            if isinstance(answer, SENDABLE):
+                await self._reply(encode(answer))
+            if isinstance(answer, Result):
+                self._app.run_tasks(answer)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - becomes the answer, and is logged
+            await self._reply(encode(self._describe(error, "on_message")))
+
+    async def _is_admitted(self, export: Export) -> bool:
+        """Ask again who may be here, where a reload has changed the level."""
+        if export.required_level == self._level:
+            return True
+        try:
+            await self._app.authorize(export, Handshake(self._scope))
+        except AccessError as error:
+            self.close(1008, str(error))
+            return False
+        self._level = export.required_level
+        return True
+
+    async def _say_goodbye(self) -> None:
+        export = self.endpoint.export or self._orphaned
+        handler = None if export is None else handlers_of(export).on_disconnect
+        if export is None or handler is None:
+            return
+        with move_on_after(self._hub.config.disconnect_timeout, shield=True) as limit:
+            try:
+                await self._call(export, handler)
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - nobody is left to be told
+                self._describe(error, "on_disconnect")
+        if limit.cancelled_caught:
+            _logger.error("on_disconnect of %s was cut off", self.endpoint.channel_id)
+
+    async def _call(self, export: Export, handler: Handler, payload: Any = None) -> Any:
+        generation = export.generation
+        context = self._context() if handlers_of(export).with_context else None
+        generation.leases += 1
+        try:
+            return await handler(Event(self._app, self.id, self._values, context, payload))
+        finally:
+            generation.leases -= 1
+
+    def _context(self) -> WebSocketContext:
+        handshake, values = Handshake(self._scope), self._values
+        return WebSocketContext(
+            conn_id=self.id,
+            channel_id=self.endpoint.channel_id,
+            user=None if values.get("anonymous", True) else values,
+            session_id=values.get("session_id") or None,
+            headers=handshake.headers.to_dict(),
+            cookies=handshake.cookies,
+        )
+
+    def _describe(self, error: BaseException, event: str) -> dict[str, Any]:
+        return describe(self._app, error, f"{event} of {self.endpoint.channel_id}")
+
+    # -- sending ---------------------------------------------------------------------------
+
+    async def _reply(self, frame: Frame) -> None:
+        """Send to the client whose message was handled: at once, if nobody else is sending.
+
+        Waiting for a client that does not read delays nobody here but that client.
+        """
+        if self._sending or self.closing is not None:
+            self.put(frame)
+            return
+        self._sending = True
+        if not await self._transmit(frame.message):
+            self._end()
+        elif self.outbox or self.closing is not None:
+            self._signal.set()
+        else:
+            self._sending = False
+
+    async def _write(self) -> None:
+        """Send what waits until the connection closes, then close it."""
+        if await self._drain() and self.closing is not None:
+            code, reason = self.closing.code, self.closing.reason
+            await self._transmit({"type": "websocket.close", "code": code, "reason": reason})
+        self._end()
+
+    async def _drain(self) -> bool:
+        outbox, send = self.outbox, self._send
+        try:
+            while True:
+                while (frame := outbox.take()) is not None:
+                    await send(frame.message)
+                    self.sent += 1
+                self._drained.set()
+                if self.closing is not None:
+                    return True
+                self._sending = False
+                await self._signal.wait()
+        except Exception as error:  # noqa: BLE001 - servers differ in how they say it
+            return self._is_lost(error)
+
+    async def _transmit(self, message: Message) -> bool:
+        try:
+            await self._send(message)
+        except Exception as error:  # noqa: BLE001 - servers differ in how they say it
+            return self._is_lost(error)
+        self.sent += 1
+        return True
+
+    def _is_lost(self, error: Exception) -> bool:
+        _logger.debug("connection %s was lost: %r", self.id, error)
+        return False
+
+    def _give_up(self) -> None:
+        """Close a connection that does not take what it is sent."""
+        self.outbox.clear()
+        if self.close(1013, "too slow: messages were not taken"):
+            self._hub.slow_closed += 1
+
+    def _end(self) -> None:
+        """Let the reader end: now, or once the handler that runs has returned."""
+        self._ended = True
+        if not self._handling:
+            self._within.cancel()
+
+
+def _agreed(scope: Scope, spoken: tuple[str, ...]) -> str | None:
+    """Return the first subprotocol of the client's that is spoken here."""
+    return next((each for each in scope.get("subprotocols") or () if each in spoken), None)

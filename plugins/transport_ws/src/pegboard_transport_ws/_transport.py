@@ -1,0 +1,179 @@
+"""The gate: who may open a socket, and to what."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from anyio import Event, create_task_group, fail_after, move_on_after
+
+from pegboard import Connection as Handshake
+from pegboard import PegboardError, Request, RequestData
+from pegboard.contracts.channel import Channels
+from pegboard.errors import ForbiddenError, NotFoundError, UnavailableError
+from pegboard_transport_ws._connection import Connection
+from pegboard_transport_ws._endpoint import Endpoint, EndpointTable
+from pegboard_transport_ws._failure import FIRST_SERVER_ERROR, describe
+from pegboard_transport_ws._hub import Hub
+from pegboard_transport_ws._limit import ConnectionLimit
+from pegboard_transport_ws._origin import is_allowed_origin
+from pegboard_transport_ws._refusal import FORBIDDEN, HTTP_ERRORS, Refusal, refuse
+from pegboard_transport_ws._registration import Registration
+
+if TYPE_CHECKING:
+    from pegboard import App, Export, Session
+    from pegboard.contracts.asgi import Receive, Scope, Send
+    from pegboard_transport_ws.config import WsConfig
+
+__all__ = ["Transport"]
+
+_logger = logging.getLogger("pegboard.transport_ws")
+
+
+class Transport:
+    """Serves `/ws/{mod}/{handler}` of one app.
+
+    Args:
+        app: The app.
+        config: The settings.
+
+    Attributes:
+        hub: The channels.
+        endpoints: The paths.
+        registration: Takes the exports that handle them.
+    """
+
+    def __init__(self, app: App, config: WsConfig) -> None:
+        self.hub = Hub(config)
+        self.endpoints = EndpointTable(self._orphan)
+        self.registration = Registration(app, self.endpoints)
+        self._app = app
+        self._config = config
+        self._limit = ConnectionLimit(config)
+        self._emptied = Event()
+        self._is_closed = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection, from the handshake on."""
+        await receive()
+        handshake = Handshake(scope)
+        try:
+            endpoint = self._admit(handshake)
+        except PegboardError as error:
+            await refuse(scope, send, Refusal.of(error))
+            return
+        try:
+            with self._limit.counted(handshake.client):
+                await self._serve(endpoint, handshake, receive, send)
+        finally:
+            if not self._limit.total:
+                self._emptied.set()
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[None]:
+        """Provide the channels and watch the connections while the block runs."""
+        app = self._app
+        withdraw = app.provide(Channels, self.hub)  # type: ignore[type-abstract]  # a Protocol stands for its implementations
+        unsubscribe = app.registry.subscribe(self.endpoints.update)
+        try:
+            async with create_task_group() as tasks:
+                tasks.start_soon(self.hub.watch)
+                tasks.start_soon(self._stop_with_app)
+                yield
+                await self._aclose()
+                tasks.cancel_scope.cancel()
+        finally:
+            unsubscribe()
+            withdraw()
+
+    # -- one handshake ---------------------------------------------------------------------
+
+    def _admit(self, handshake: Handshake) -> Endpoint:
+        """Check what can be checked before anybody is asked who is there."""
+        if self._is_closed or self._app.stopping.is_set():
+            msg = "the server stops"
+            raise UnavailableError(msg)
+        endpoint = self.endpoints.find(handshake.path)
+        if endpoint is None:
+            msg = f"no WebSocket handler at {handshake.path}"
+            raise NotFoundError(msg)
+        headers = handshake.headers
+        if not is_allowed_origin(headers.origin, headers.host, self._config.allowed_origins):
+            msg = f"pages from {headers.origin} may not connect; see the setting allowed_origins"
+            raise ForbiddenError(msg)
+        self._limit.check(handshake.client)
+        return endpoint
+
+    async def _serve(
+        self, endpoint: Endpoint, handshake: Handshake, receive: Receive, send: Send
+    ) -> None:
+        export = endpoint.export
+        if export is None:
+            return
+        try:
+            request = Request.from_scope(handshake.scope)
+        except ValueError:
+            await refuse(handshake.scope, send, Refusal(400, "the query is not UTF-8"))
+            return
+        level = export.required_level
+        answer = await self._ask(export, handshake, request)
+        if isinstance(answer, Refusal):
+            await refuse(handshake.scope, send, answer)
+            return
+        connection = Connection(
+            self._app, self.hub, endpoint, scope=handshake.scope, receive=receive, send=send
+        )
+        await connection.run(RequestData(request, answer), level)
+
+    async def _ask(
+        self, export: Export, handshake: Handshake, request: Request
+    ) -> Session | Refusal:
+        """Find out who asks and whether the export is open to them."""
+        try:
+            with fail_after(self._config.connect_timeout):
+                refusal = await self._intercept(request) if self._app.request_hooks else None
+                return refusal or await self._app.authorize(export, handshake)
+        except PegboardError as error:
+            return Refusal.of(error)
+        except TimeoutError:
+            return Refusal(503, "finding out who asks took too long")
+        except Exception as error:  # noqa: BLE001 - a plugin's failure denies, and is logged
+            told = describe(self._app, error, f"the handshake of {handshake.path}")
+            return Refusal(FIRST_SERVER_ERROR, told["message"])
+
+    async def _intercept(self, request: Request) -> Refusal | None:
+        """Let plugins answer in place of a handler: an answer is a refusal here."""
+        result = await self._app.intercept(RequestData(request))
+        if result is None:
+            return None
+        code = result.info.exec_code
+        return Refusal(code if code in HTTP_ERRORS else FORBIDDEN, result.info.help_text)
+
+    # -- all connections -------------------------------------------------------------------
+
+    def _orphan(self, endpoint: Endpoint, export: Export) -> None:
+        for connection in self.hub.members():
+            if connection.endpoint is endpoint:
+                connection.orphan(export)
+
+    async def _stop_with_app(self) -> None:
+        await self._app.stopping.wait()
+        self._close_all(1001, "the server stops")
+
+    async def _aclose(self) -> None:
+        """Close what is open and wait until it has ended."""
+        self._is_closed = True
+        self._close_all(1012, "the WebSocket transport is replaced")
+        config = self._config
+        with move_on_after(config.close_timeout + config.disconnect_timeout):
+            while self._limit.total:
+                self._emptied = Event()
+                await self._emptied.wait()
+        if self._limit.total:
+            _logger.error("%d sockets did not end in time", self._limit.total)
+
+    def _close_all(self, code: int, reason: str) -> None:
+        for connection in self.hub.members():
+            connection.close(code, reason)
