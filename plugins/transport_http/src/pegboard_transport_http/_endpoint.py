@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pegboard import ANONYMOUS, CallContext, Connection, Export
-from pegboard.errors import MethodNotAllowedError, NotFoundError
+from pegboard import ANONYMOUS, CallContext, Connection, Export, parse_query
+from pegboard.errors import InputError, MethodNotAllowedError, NotFoundError
 from pegboard_transport_http._input import (
     Content,
     bind,
@@ -20,7 +20,7 @@ from pegboard_transport_http._input import (
 from pegboard_transport_http._json import encode
 from pegboard_transport_http._media_type import MediaType
 from pegboard_transport_http._refusal import refusal
-from pegboard_transport_http._render import JSON, SPECIAL, Response
+from pegboard_transport_http._render import JSON, LENGTHS, SPECIAL, Response
 
 if TYPE_CHECKING:
     from pegboard.contracts.asgi import Receive, Scope, Send
@@ -51,11 +51,14 @@ class Endpoint:
 
     __slots__ = (
         "_app",
+        "_bind",
         "_decode",
+        "_fields",
         "_is_enveloped",
         "_is_public",
         "_methods",
         "_slot",
+        "_small",
         "_transport",
         "export",
         "methods",
@@ -69,6 +72,9 @@ class Endpoint:
         self._app = transport.app
         self._transport = transport
         self._slot = transport.app.registry.slot(export.address)
+        self._fields = transport.head.fields
+        self._small = transport.small
+        self._bind = export.binding.bind
         self._decode = compile_json(export.binding)
         self._is_public = export.public
         self._is_enveloped = not export.options.row
@@ -86,18 +92,20 @@ class Endpoint:
         """
         content = None
         started = False
-        transport, app = self._transport, self._app
+        app = self._app
         try:
-            fields = transport.head.fields(scope)
+            fields = self._fields(scope)
             method = scope["method"]
             if method not in self._methods:
                 await self._other_method(scope, receive, send)
                 return
-            session = ANONYMOUS
-            if not self._is_public or app.has_session_loaders:
+            if self._is_public and not app.has_session_loaders:
+                bind, session = self._bind, ANONYMOUS
+            else:
                 session = await app.authorize(self.export, Connection(scope))
+                bind = self._current().binding.bind
             if method in _BODILESS:
-                args, kwargs = self._current().binding.bind(query_values(scope["query_string"]))
+                args, kwargs = bind(parse_query(scope["query_string"]))
                 context = CallContext(app, session, scope)
             else:
                 content, (args, kwargs) = await self._read(scope, fields, receive)
@@ -114,24 +122,25 @@ class Endpoint:
                 and method != "HEAD"
             ):
                 body = encode(result)
-                if len(body) < transport.small:
+                if len(body) < self._small:
                     started = True
-                    length = (b"content-length", b"%d" % len(body))
-                    await send(
-                        {"type": "http.response.start", "status": 200, "headers": [JSON, length]}
-                    )
+                    headers = [JSON, LENGTHS[len(body)]]
+                    await send({"type": "http.response.start", "status": 200, "headers": headers})
                     await send({"type": "http.response.body", "body": body})
                     if result.tasks:
                         app.run_tasks(result)
                     return
-            exchange = transport.exchange(scope, receive, send)
+            exchange = self._transport.exchange(scope, receive, send)
             started = True
-            await transport.answer(
+            await self._transport.answer(
                 exchange, result, context, row=not self._is_enveloped, as_events=as_events
             )
+        except UnicodeDecodeError:  # of the query: whoever else decodes translates it
+            error = InputError("the query string is not UTF-8, percent-encoded")
+            await self._transport.refuse(scope, receive, send, error, what=self.export.address)
         except Exception as error:  # noqa: BLE001 - becomes the answer
             if not started:
-                await transport.refuse(scope, receive, send, error, what=self.export.address)
+                await self._transport.refuse(scope, receive, send, error, what=self.export.address)
         finally:
             if content is not None:
                 content.close()

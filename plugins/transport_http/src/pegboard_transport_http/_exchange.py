@@ -11,7 +11,6 @@ from pegboard_transport_http._render import ENVELOPE_TYPE, Response
 
 if TYPE_CHECKING:
     from pegboard.contracts.asgi import Message, Receive, Scope, Send
-    from pegboard_transport_http._head import Fields
 
 __all__ = ["Exchange", "StalledClientError"]
 
@@ -24,35 +23,37 @@ class Exchange:
 
     Attributes:
         scope: The ASGI scope.
-        fields: Request headers by lower-case name.
         receive: Gives the messages of the client.
         started: Whether the status has left: nothing else can be answered then.
         is_head: Whether only the head of the answer is wanted.
     """
 
-    __slots__ = ("_send", "fields", "is_head", "receive", "scope", "send_timeout", "started")
+    __slots__ = ("_send", "is_head", "receive", "scope", "send_timeout", "started")
 
     def __init__(
-        self, scope: Scope, receive: Receive, send: Send, *, fields: Fields, send_timeout: float
+        self, scope: Scope, receive: Receive, send: Send, *, send_timeout: float
     ) -> None:
         self.scope = scope
-        self.fields = fields
         self.receive = receive
         self.started = False
         self.is_head = scope["method"] == "HEAD"
         self.send_timeout = send_timeout
         self._send = send
 
+    def header(self, name: bytes) -> bytes | None:
+        """Return a request header, the values of a repeated one joined by commas."""
+        values = [value for each, value in self.scope["headers"] if each == name]
+        return b", ".join(values) if values else None
+
     @property
     def wants_envelope(self) -> bool:
         """Whether the client asked for the envelope in every case."""
-        return ENVELOPE_TYPE in self.fields.get(b"accept", b"")
+        return ENVELOPE_TYPE in (self.header(b"accept") or b"")
 
     @property
     def wants_anything(self) -> bool:
         """Whether the client takes any media type."""
-        accept = self.fields.get(b"accept", b"*/*")
-        return b"*/*" in accept
+        return b"*/*" in (self.header(b"accept") or b"*/*")
 
     async def respond(self, response: Response) -> None:
         """Send a response that is in memory.

@@ -15,7 +15,7 @@ from pegboard_transport_http._refusal import MalformedRequestError
 if TYPE_CHECKING:
     from pegboard.contracts.asgi import Scope
 
-__all__ = ["Fields", "HeadCheck"]
+__all__ = ["Fields", "HeadCheck", "check_path"]
 
 Fields = Mapping[bytes, bytes]
 
@@ -27,7 +27,7 @@ LENGTH = 18
 
 _HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]+)(?::[0-9]{0,5})?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_SINGLE = (b"content-length", b"content-type", b"host", b"transfer-encoding")
+_WATCHED = frozenset((b"content-length", b"content-type", b"host", b"transfer-encoding"))
 
 
 class HeadCheck:
@@ -39,23 +39,23 @@ class HeadCheck:
         self._hosts: set[bytes | None] = set()
 
     def fields(self, scope: Scope) -> dict[bytes, bytes]:
-        """Return the headers by lower-case name, the last one where a name is repeated.
+        """Return the headers that say where the request goes, and what body it has.
 
         Raises:
             MalformedRequestError: If the head is ambiguous or malformed.
         """
-        headers = scope["headers"]
-        fields: dict[bytes, bytes] = dict(headers)
-        if len(fields) == len(headers) and fields.get(b"host") in self._hosts:
-            length = fields.get(b"content-length")
-            if length is None or (
-                length.isdigit() and len(length) <= LENGTH and b"transfer-encoding" not in fields
-            ):
-                return fields
-        _check_repeated(headers)
-        _check_length(fields)
-        self._check_host(scope, fields)
-        return fields
+        found: dict[bytes, bytes] = {}
+        for name, value in scope["headers"]:
+            if name in _WATCHED:
+                if name in found:
+                    msg = f"repeated {name.decode()} header"
+                    raise MalformedRequestError(msg)
+                found[name] = value
+        if found.get(b"host") not in self._hosts:
+            self._check_host(scope, found)
+        if len(found) > 1:
+            _check_length(found)
+        return found
 
     def _check_host(self, scope: Scope, fields: Fields) -> None:
         host = fields.get(b"host")
@@ -81,14 +81,6 @@ def check_path(path: str) -> None:
     if _CONTROL.search(path):
         msg = "control characters in the path"
         raise MalformedRequestError(msg)
-
-
-def _check_repeated(headers: list[tuple[bytes, bytes]]) -> None:
-    names = [name for name, _ in headers]
-    for name in _SINGLE:
-        if names.count(name) > 1:
-            msg = f"repeated {name.decode()} header"
-            raise MalformedRequestError(msg)
 
 
 def _check_length(fields: Fields) -> None:

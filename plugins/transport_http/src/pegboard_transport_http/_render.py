@@ -18,12 +18,24 @@ from pegboard_transport_http._header import Header, attachment, field, fields, l
 from pegboard_transport_http._json import encode
 from pegboard_transport_http._status import error_status, success_status
 
-__all__ = ["ENVELOPE_TYPE", "JSON", "RENDERERS", "SPECIAL", "Response", "envelope", "render"]
+__all__ = ["ENVELOPE_TYPE", "JSON", "LENGTHS", "RENDERERS", "SPECIAL", "Response", "envelope", "render"]
 
 ENVELOPE_TYPE = b"application/vnd.pegboard.result+json"
 """Media type in `Accept` that asks for the envelope in every case."""
 
 JSON: Header = (b"content-type", b"application/json")
+
+
+
+class _Lengths(dict[int, Header]):
+    """Headers with the length of a small body, each made once: asked for lengths below 10 KB."""
+
+    def __missing__(self, size: int) -> Header:
+        header = self[size] = (b"content-length", b"%d" % size)
+        return header
+
+
+LENGTHS = _Lengths()
 
 _BODILESS = frozenset({204, 304})
 

@@ -43,7 +43,7 @@ class HttpTransport:
         self.settings = settings
         self.head = HeadCheck()
         self.body = BodyReader(settings)
-        self.small = 1024
+        self.small = 4096
         self._api: dict[str, Endpoint] = {}
         self._sse: dict[str, Endpoint] = {}
 
@@ -77,9 +77,7 @@ class HttpTransport:
 
     def exchange(self, scope: Scope, receive: Receive, send: Send) -> Exchange:
         """Return a request as what is off the fast path likes it."""
-        fields = dict(scope["headers"])
-        timeout = self.settings.send_timeout
-        return Exchange(scope, receive, send, fields=fields, send_timeout=timeout)
+        return Exchange(scope, receive, send, send_timeout=self.settings.send_timeout)
 
     async def read(
         self, scope: Scope, fields: Fields, receive: Receive, binding: Binding
