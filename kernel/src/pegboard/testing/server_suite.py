@@ -196,14 +196,17 @@ class Client:
         self.send(head + mask + masked)
 
     def read_frame(self) -> tuple[int, bytes]:
-        """Return opcode and payload of the next frame; opcode -1 when the connection ended."""
-        head = self.read(2)
-        if len(head) < 2:
-            return -1, b""
-        size = head[1] & 0x7F
-        if size >= 126:
-            size = int.from_bytes(self.read(2 if size == 126 else 8), "big")
-        return head[0] & 0x0F, self.read(size)
+        """Return opcode and payload of the next frame that is no ping; -1 at the end."""
+        while True:
+            head = self.read(2)
+            if len(head) < 2:
+                return -1, b""
+            size = head[1] & 0x7F
+            if size >= 126:
+                size = int.from_bytes(self.read(2 if size == 126 else 8), "big")
+            opcode, payload = head[0] & 0x0F, self.read(size)
+            if opcode != 9:
+                return opcode, payload
 
     def close(self) -> None:
         """Close the connection, without a goodbye."""
@@ -294,7 +297,7 @@ class ServerSuite:
         raise NotImplementedError
 
     @pytest.fixture
-    def start(self, server: Server, backend: str) -> Iterator[Callable[..., RunningServer]]:
+    def start(self, server: Server, backend: Any) -> Iterator[Callable[..., RunningServer]]:
         """Give a function that starts the server with settings; it is stopped after the test."""
         stack: list[Any] = []
 
@@ -569,20 +572,20 @@ class ServerSuite:
         assert running.ends_within(3)
 
     def test_a_stop_that_was_asked_for_before_the_start_ends_at_once(
-        self, server: Server, backend: str
+        self, server: Server, backend: Any
     ) -> None:
         with _listening() as listening, start_blocking_portal(backend) as portal:
-            portal.call(_serve_stopped, server, listening.fileno())
+            portal.call(_serve_stopped, server, listening.fileno(), ServeSettings(backend=backend))
 
-    def test_the_sockets_stay_the_callers(self, server: Server, backend: str) -> None:
+    def test_the_sockets_stay_the_callers(self, server: Server, backend: Any) -> None:
         with _listening() as listening, start_blocking_portal(backend) as portal:
-            portal.call(_serve_stopped, server, listening.fileno())
+            portal.call(_serve_stopped, server, listening.fileno(), ServeSettings(backend=backend))
             assert listening.getsockname()[1]
-            portal.call(_serve_stopped, server, listening.fileno())
+            portal.call(_serve_stopped, server, listening.fileno(), ServeSettings(backend=backend))
 
-    def test_cancelling_it_cuts_at_once(self, server: Server, backend: str) -> None:
+    def test_cancelling_it_cuts_at_once(self, server: Server, backend: Any) -> None:
         with _listening() as listening, start_blocking_portal(backend) as portal:
-            portal.call(_serve_cancelled, server, listening)
+            portal.call(_serve_cancelled, server, listening, backend)
 
     # -- TLS and HTTP/2 --------------------------------------------------------------------
 
@@ -614,7 +617,7 @@ class ServerSuite:
         if "tls" not in server.features:
             pytest.skip("the server does not declare TLS")
         missing = str(tmp_path / "missing.pem")
-        settings = ServeSettings(certfile=missing, keyfile=missing)
+        settings = ServeSettings(certfile=missing, keyfile=missing, backend=backend)
         with start_blocking_portal(backend) as portal, _listening() as listening:
             with pytest.raises(ConfigError, match=r"missing\.pem"):
                 portal.call(_serve_stopped, server, listening.fileno(), settings)
@@ -642,11 +645,11 @@ class ServerSuite:
         if "http2" in server.features:
             assert _http2_get(start(http2=True).client(), "/hello") == b"hello"
 
-    def test_what_it_cannot_do_is_refused(self, server: Server, backend: str) -> None:
+    def test_what_it_cannot_do_is_refused(self, server: Server, backend: Any) -> None:
         asked = {"http2": {"http2": True}, "tls": {"certfile": "a", "keyfile": "b"}}
         lacking = [value for feature, value in asked.items() if feature not in server.features]
         if not lacking:
-            pytest.skip("the server declares everything")
+            return
         with start_blocking_portal(backend) as portal, _listening() as listening:
             with pytest.raises(ConfigError):
                 portal.call(
@@ -714,21 +717,21 @@ async def _make_probe() -> Probe:
 
 
 async def _serve_stopped(
-    server: Server, descriptor: int, settings: ServeSettings | None = None
+    server: Server, descriptor: int, settings: ServeSettings
 ) -> None:
     probe = Probe()
     probe.stop.set()
     with anyio.fail_after(5):
         await server.serve(
             probe,
-            settings or ServeSettings(),
+            settings,
             sockets=[descriptor],
             started=lambda: None,
             stop=probe.stop,
         )
 
 
-async def _serve_cancelled(server: Server, listening: socket.socket) -> None:
+async def _serve_cancelled(server: Server, listening: socket.socket, backend: Any) -> None:
     probe = Probe()
     with anyio.fail_after(5):
         async with anyio.create_task_group() as tasks:
@@ -736,7 +739,7 @@ async def _serve_cancelled(server: Server, listening: socket.socket) -> None:
             async def serve(*, task_status: TaskStatus[None]) -> None:
                 await server.serve(
                     probe,
-                    ServeSettings(shutdown_timeout=60.0),
+                    ServeSettings(shutdown_timeout=60.0, backend=backend),
                     sockets=[listening.fileno()],
                     started=task_status.started,
                     stop=probe.stop,

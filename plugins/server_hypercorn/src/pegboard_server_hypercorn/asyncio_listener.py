@@ -1,0 +1,150 @@
+"""Hypercorn's connections on asyncio, on listeners and with an end of our own.
+
+Its `worker_serve` waits in `Server.wait_closed` until the last client has gone, which on Python 3.12
+and newer is never while a stream or socket is open.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import anyio
+from hypercorn.asyncio.tcp_server import TCPServer
+from hypercorn.asyncio.worker_context import WorkerContext
+
+from pegboard_server_hypercorn.translation import duplicate, forbid_upgrade, logger, release
+
+if TYPE_CHECKING:
+    from hypercorn.config import Config
+    from hypercorn.typing import AppWrapper
+
+__all__ = ["serve"]
+
+_DISCONNECT_GRACE = 0.2
+_CANCEL_GRACE = 1.0
+
+
+async def serve(
+    app: AppWrapper,
+    config: Config,
+    context: ssl.SSLContext | None,
+    *,
+    sockets: list[int],
+    started: Callable[[], None],
+    stop: anyio.Event,
+    timeout: float,
+) -> None:
+    """Serve until `stop` is set, wait `timeout` seconds for what is open, cut what is left."""
+    listener = _Listener(app, config, context)
+    try:
+        await listener.open(sockets)
+        started()
+        await stop.wait()
+        await listener.drain(timeout)
+    finally:
+        await listener.cut()
+
+
+class _Context(WorkerContext):
+    """What Hypercorn shares between connections, with a sleep that ends with its connection.
+
+    Its ping task would otherwise keep a closed WebSocket for as long as it sleeps.
+    """
+
+    def __init__(self, terminated: Any) -> None:
+        super().__init__(None)
+        self.terminated = terminated
+        self.gone = asyncio.Event()
+
+    async def sleep(self, wait: float) -> None:  # type: ignore[override]  # called on the instance
+        with anyio.move_on_after(wait):
+            await self.gone.wait()
+
+
+class _Connection(TCPServer):
+    context: _Context
+
+    @property
+    def protocol(self) -> Any:
+        return self._protocol
+
+    @protocol.setter
+    def protocol(self, wrapper: Any) -> None:
+        forbid_upgrade(wrapper, self.config)
+        self._protocol = wrapper
+
+    async def _read_data(self) -> None:
+        try:
+            await super()._read_data()
+        finally:
+            self.context.gone.set()
+        await release(self.protocol)
+
+
+class _Listener:
+    def __init__(self, app: AppWrapper, config: Config, context: ssl.SSLContext | None) -> None:
+        self._app = app
+        self._config = config
+        self._ssl = context
+        self._terminated = WorkerContext.event_class()
+        self._servers: list[asyncio.Server] = []
+        self._open: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+        self._is_cut = False
+
+    async def open(self, sockets: list[int]) -> None:
+        timeout = self._config.ssl_handshake_timeout if self._ssl else None
+        for descriptor in sockets:
+            server = await asyncio.start_server(
+                self._accept,
+                sock=duplicate(descriptor),
+                backlog=self._config.backlog,
+                ssl=self._ssl,
+                ssl_handshake_timeout=timeout,
+            )
+            self._servers.append(server)
+
+    async def drain(self, timeout: float) -> None:
+        self._close_servers()
+        await self._terminated.set()
+        deadline = asyncio.get_running_loop().time() + timeout
+        while self._open and (rest := deadline - asyncio.get_running_loop().time()) > 0:
+            await asyncio.wait(set(self._open), timeout=rest)
+
+    async def cut(self) -> None:
+        self._close_servers()
+        if not self._open:
+            return
+        logger.warning("cutting %d connections", len(self._open))
+        self._is_cut = True
+        with anyio.CancelScope(shield=True):
+            for writer in list(self._open.values()):
+                writer.transport.abort()
+            await asyncio.wait(set(self._open), timeout=_DISCONNECT_GRACE)
+            for task in list(self._open):
+                task.cancel()
+            if self._open:
+                await asyncio.wait(set(self._open), timeout=_CANCEL_GRACE)
+        if self._open:
+            logger.error("%d connections ignore that they are cancelled", len(self._open))
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        loop = asyncio.get_running_loop()
+        task: Any = asyncio.current_task()
+        self._open[task] = writer
+        context = _Context(self._terminated)
+        try:
+            await _Connection(self._app, loop, self._config, context, {}, reader, writer)
+        except asyncio.CancelledError:
+            if not self._is_cut:
+                raise  # and else asyncio would report it as a failure
+        except Exception:
+            logger.exception("a connection failed")
+        finally:
+            del self._open[task]
+
+    def _close_servers(self) -> None:
+        while self._servers:
+            self._servers.pop().close()

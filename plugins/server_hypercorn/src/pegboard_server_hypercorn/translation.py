@@ -1,0 +1,79 @@
+"""Our settings in Hypercorn's words, and what is changed about its connections on both loops."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import ssl
+from typing import TYPE_CHECKING, Any
+
+from hypercorn.config import Config
+from hypercorn.protocol.h11 import H11Protocol
+
+if TYPE_CHECKING:
+    from pegboard.contracts.server import ServeSettings
+    from pegboard_server_hypercorn.config import HypercornConfig
+
+__all__ = ["duplicate", "forbid_upgrade", "logger", "make_config", "make_context", "release"]
+
+logger = logging.getLogger("pegboard.server.hypercorn")
+
+_ACCESS_FORMAT = '%(h)s "%(R)s" %(s)s'
+
+
+def make_config(settings: ServeSettings, config: HypercornConfig) -> Config:
+    """Return Hypercorn's configuration."""
+    made = Config()
+    made.accesslog = logging.getLogger("hypercorn.access") if settings.access_log else None
+    made.access_log_format = _ACCESS_FORMAT
+    made.alpn_protocols = ["h2", "http/1.1"] if settings.http2 else ["http/1.1"]
+    made.backlog = config.backlog
+    made.certfile, made.keyfile = settings.certfile, settings.keyfile
+    made.errorlog = logging.getLogger("hypercorn.error")
+    made.h11_max_incomplete_size = config.head_limit
+    made.h2_max_concurrent_streams = config.streams
+    made.h2_max_header_list_size = config.head_limit
+    made.include_server_header = False
+    made.keep_alive_max_requests = 2**62  # a reconnect every thousand requests helps nobody
+    made.keep_alive_timeout = min(config.keep_alive, settings.header_timeout)
+    made.ssl_handshake_timeout = settings.header_timeout
+    made.websocket_max_message_size = config.websocket_limit
+    made.websocket_ping_interval = config.websocket_ping or None
+    return made
+
+
+def make_context(config: Config) -> ssl.SSLContext | None:
+    """Return the TLS context, None without a certificate.
+
+    Raises:
+        OSError: If the certificate or its key cannot be read.
+    """
+    return config.create_ssl_context()
+
+
+def duplicate(descriptor: int) -> socket.socket:
+    """Return a socket of our own for a descriptor that stays the caller's."""
+    with socket.socket(fileno=descriptor) as owned:
+        made = owned.dup()
+        owned.detach()
+    made.setblocking(False)
+    return made
+
+
+def forbid_upgrade(wrapper: Any, config: Config) -> None:
+    """Keep a connection from changing to HTTP/2 in clear text where that was not asked for."""
+    if "h2" not in config.alpn_protocols and isinstance(wrapper.protocol, H11Protocol):
+        wrapper.protocol._check_protocol = _stay  # noqa: SLF001 - Hypercorn has no switch for it
+
+
+async def release(wrapper: Any) -> None:
+    """Wake what waits for the flow control of an HTTP/2 client that has gone.
+
+    Hypercorn leaves such a request, its task and its connection where they are.
+    """
+    for buffer in list(getattr(wrapper.protocol, "stream_buffers", {}).values()):
+        await buffer.close()
+
+
+async def _stay(request: object) -> None:
+    del request

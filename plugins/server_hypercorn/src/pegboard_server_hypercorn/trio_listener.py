@@ -1,0 +1,153 @@
+"""Hypercorn's connections on trio, on listeners and with an end of our own.
+
+Hypercorn sends in a shielded scope, so that a client that does not read could hold up the end for
+ever: what is open at the deadline is closed underneath it.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import trio
+from hypercorn.trio.tcp_server import TCPServer
+from hypercorn.trio.worker_context import WorkerContext
+from hypercorn.typing import ConnectionState
+
+from pegboard_server_hypercorn.translation import duplicate, forbid_upgrade, logger, release
+
+if TYPE_CHECKING:
+    import anyio
+    from hypercorn.config import Config
+    from hypercorn.typing import AppWrapper
+
+__all__ = ["serve"]
+
+_DISCONNECT_GRACE = 0.2
+_SEND_GRACE = 1.0
+
+
+async def serve(
+    app: AppWrapper,
+    config: Config,
+    context: ssl.SSLContext | None,
+    *,
+    sockets: list[int],
+    started: Callable[[], None],
+    stop: anyio.Event,
+    timeout: float,
+) -> None:
+    """Serve until `stop` is set, wait `timeout` seconds for what is open, cut what is left."""
+    connections = _Connections(app, config)
+    listeners = [_listener(descriptor, context) for descriptor in sockets]
+    async with trio.open_nursery() as nursery:
+        try:
+            async with trio.open_nursery() as accepting:
+                await accepting.start(
+                    partial(
+                        trio.serve_listeners,
+                        connections.serve,
+                        listeners,
+                        handler_nursery=nursery,
+                    )
+                )
+                started()
+                await stop.wait()
+                accepting.cancel_scope.cancel()
+            await connections.drain(timeout)
+        finally:
+            await connections.cut()
+            nursery.cancel_scope.cancel()
+
+
+class _Context(WorkerContext):
+    """What Hypercorn shares between connections, with a sleep that ends with its connection.
+
+    Its ping task would otherwise keep a closed WebSocket for as long as it sleeps.
+    """
+
+    def __init__(self, terminated: Any) -> None:
+        super().__init__(None)
+        self.terminated = terminated
+        self.gone = trio.Event()
+
+    async def sleep(self, wait: float) -> None:  # type: ignore[override]  # called on the instance
+        with trio.move_on_after(wait):
+            await self.gone.wait()
+
+
+class _Connection(TCPServer):
+    context: _Context
+
+    @property
+    def protocol(self) -> Any:
+        return self._protocol
+
+    @protocol.setter
+    def protocol(self, wrapper: Any) -> None:
+        forbid_upgrade(wrapper, self.config)
+        self._protocol = wrapper
+
+    async def _read_data(self) -> None:
+        try:
+            await super()._read_data()
+        finally:
+            self.context.gone.set()
+        await release(self.protocol)
+
+    async def _close(self) -> None:
+        # Hypercorn closes while another task still sends, and the answer would be lost.
+        if self.send_lock.statistics().owner is not trio.lowlevel.current_task():
+            with trio.move_on_after(_SEND_GRACE):
+                async with self.send_lock:
+                    pass
+        await super()._close()
+
+
+class _Connections:
+    def __init__(self, app: AppWrapper, config: Config) -> None:
+        self._app = app
+        self._config = config
+        self._terminated = WorkerContext.event_class()
+        self._open: set[Any] = set()
+        self._changed = trio.Event()
+
+    async def serve(self, stream: Any) -> None:
+        self._open.add(stream)
+        context, state = _Context(self._terminated), ConnectionState({})
+        try:
+            await _Connection(self._app, self._config, context, state, stream)
+        except Exception:
+            logger.exception("a connection failed")
+        finally:
+            self._open.discard(stream)
+            self._changed.set()
+
+    async def drain(self, timeout: float) -> None:
+        await self._terminated.set()
+        with trio.move_on_after(timeout):
+            await self._wait()
+
+    async def cut(self) -> None:
+        if not self._open:
+            return
+        logger.warning("cutting %d connections", len(self._open))
+        with trio.CancelScope(shield=True):
+            for stream in list(self._open):
+                await trio.aclose_forcefully(stream)
+            with trio.move_on_after(_DISCONNECT_GRACE):
+                await self._wait()
+
+    async def _wait(self) -> None:
+        while self._open:
+            self._changed = trio.Event()
+            await self._changed.wait()
+
+
+def _listener(descriptor: int, context: ssl.SSLContext | None) -> Any:
+    plain = trio.SocketListener(trio.socket.from_stdlib_socket(duplicate(descriptor)))
+    if context is None:
+        return plain
+    return trio.SSLListener(plain, context, https_compatible=True)

@@ -1,0 +1,14 @@
+"""Hypercorn behind the contract of all servers."""
+
+import pytest
+
+from pegboard.testing.server_suite import ServerSuite
+from pegboard_server_hypercorn.server import HypercornServer
+
+
+class TestHypercornServer(ServerSuite):
+    backends = ("asyncio", "trio")
+
+    @pytest.fixture
+    def server(self):
+        return HypercornServer()
