@@ -33,7 +33,11 @@ def _parse_query(raw: bytes) -> dict[str, str]:
     text = raw.decode()
     if "%" in text or "+" in text:
         return dict(parse_qsl(text))
-    return dict([pair.split("=", 1) for pair in text.split("&")])
+    values = {}
+    for pair in text.split("&"):
+        name, _, value = pair.partition("=")
+        values[name] = value
+    return values
 
 
 async def _get(scope: Scope, receive: Receive, send: Send) -> None:
