@@ -44,6 +44,7 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         stream_threads: Most plain generators that run at once, each in a worker thread.
         compress_from: Smallest body that is compressed; None compresses nothing.
         compress_level: Level of gzip, from 1 (fast) to 9 (small).
+        site: Whether the index page, the API explorer and `/openapi.json` are served.
         cors_origins: Origins whose pages may call, such as `https://example.org`; `*` for all.
         cors_methods: Methods that those pages may use.
         cors_headers: Request headers that they may send; `*` for all.
@@ -71,6 +72,7 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     stream_threads: Count = 64
     compress_from: Size | None = 1 * KIB
     compress_level: Annotated[int, msgspec.Meta(ge=1, le=9)] = 5
+    site: bool = True
     cors_origins: tuple[str, ...] = ()
     cors_methods: tuple[str, ...] = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
     cors_headers: tuple[str, ...] = ("accept", "authorization", "content-type", "last-event-id")

@@ -10,6 +10,8 @@ from weakref import WeakKeyDictionary
 from pegboard import hookimpl
 from pegboard.contracts.asgi import Route
 from pegboard_transport_http._endpoint import NAME, Endpoint
+from pegboard_transport_http._options import HttpOptions
+from pegboard_transport_http._site import site_routes
 from pegboard_transport_http._transport import HttpTransport
 from pegboard_transport_http.config import HttpSettings
 
@@ -31,6 +33,11 @@ class HttpPlugin:
         return HttpSettings
 
     @hookimpl
+    def export_options(self) -> type[HttpOptions]:
+        """Name the keyword `page`."""
+        return HttpOptions
+
+    @hookimpl
     @asynccontextmanager
     async def lifespan(self, app: App) -> AsyncIterator[None]:
         """Follow the table of exports while the plugin is active."""
@@ -50,11 +57,12 @@ class HttpPlugin:
 
     @hookimpl
     def asgi_routes(self, app: App) -> Sequence[Route]:
-        """Serve `/api` and `/sse`."""
+        """Serve `/api` and `/sse`, and the pages that describe them."""
         transport = self._transports[app]
         return [
             Route(kind="http", prefix="/api", asgi=transport.api),
             Route(kind="http", prefix="/sse", asgi=transport.sse),
+            *site_routes(app, app.settings(NAME)),
         ]
 
 

@@ -1,0 +1,62 @@
+"""The files that come with this package for browsers: a fixed table, read once.
+
+Nothing of a request reaches the file system. The folder in an address is a hash of all files, so
+that a browser may keep what it has for ever; relative imports between scripts stay in one version.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
+
+import msgspec
+
+__all__ = ["ASSETS", "Asset", "assets"]
+
+ASSETS = "/docs/assets"
+"""Path below which the files are served."""
+
+_TYPES = {
+    ".css": b"text/css; charset=utf-8",
+    ".js": b"text/javascript; charset=utf-8",
+    ".svg": b"image/svg+xml",
+}
+
+
+class Asset(msgspec.Struct, frozen=True):
+    """One file.
+
+    Attributes:
+        content_type: Its media type.
+        body: Its bytes.
+    """
+
+    content_type: bytes
+    body: bytes
+
+
+class Assets(msgspec.Struct, frozen=True):
+    """All files.
+
+    Attributes:
+        folder: Path that they are served below.
+        by_path: The files by their path.
+    """
+
+    folder: str
+    by_path: dict[str, Asset]
+
+
+@cache
+def assets() -> Assets:
+    """Return the packaged files."""
+    found: dict[str, Asset] = {}
+    digest = sha256()
+    for file in sorted(files(__package__).joinpath("static").iterdir(), key=lambda one: one.name):
+        kind = _TYPES.get(file.name[file.name.rfind(".") :])
+        if kind is not None:
+            found[file.name] = Asset(kind, file.read_bytes())
+            digest.update(file.name.encode() + b"\0" + found[file.name].body)
+    folder = f"{ASSETS}/{digest.hexdigest()[:16]}"
+    return Assets(folder, {f"{folder}/{name}": asset for name, asset in found.items()})
