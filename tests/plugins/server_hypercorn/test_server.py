@@ -1,9 +1,8 @@
 """Hypercorn behind the contract of all servers."""
 
 import pytest
-
 from pegboard.testing.server_suite import ServerSuite
-from pegboard_server_hypercorn.server import HypercornServer
+from pegboard_server_hypercorn import HypercornServer
 
 
 class TestHypercornServer(ServerSuite):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pegboard import hookimpl
+
+from pegboard_server_uvicorn._server import UvicornServer
 from pegboard_server_uvicorn.config import UvicornConfig
-from pegboard_server_uvicorn.server import UvicornServer
 
 if TYPE_CHECKING:
     from pegboard import App

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from pegboard.errors import ConfigError
+
+from pegboard_server_hypercorn._guard import Guard
 from pegboard_server_hypercorn.config import HypercornConfig
-from pegboard_server_hypercorn.guard import Guard
 
 if TYPE_CHECKING:
     from anyio import Event
-
     from pegboard.contracts.asgi import AsgiCallable
     from pegboard.contracts.server import ServerFeature, ServeSettings
 
@@ -53,7 +53,7 @@ class HypercornServer:
         """
         from hypercorn.utils import wrap_app
 
-        from pegboard_server_hypercorn.translation import make_config, make_context
+        from pegboard_server_hypercorn._translation import make_config, make_context
 
         guard = Guard(
             asgi,
@@ -68,11 +68,11 @@ class HypercornServer:
             msg = f"cannot use certificate {settings.certfile} with key {settings.keyfile}: {error}"
             raise ConfigError(msg) from error
         if settings.backend == "trio":
-            from pegboard_server_hypercorn.trio_listener import serve
+            from pegboard_server_hypercorn._trio_listener import serve
         else:
-            from pegboard_server_hypercorn.asyncio_listener import serve
+            from pegboard_server_hypercorn._asyncio_listener import serve
         await serve(
-            wrap_app(guard, config.wsgi_max_body_size, "asgi"),
+            wrap_app(cast("Any", guard), config.wsgi_max_body_size, "asgi"),
             config,
             context,
             sockets=sockets,

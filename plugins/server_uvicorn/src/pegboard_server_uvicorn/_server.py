@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
 
 from pegboard.errors import ConfigError
+
 from pegboard_server_uvicorn.config import UvicornConfig
 
 if TYPE_CHECKING:
     from anyio import Event
-
     from pegboard.contracts.asgi import AsgiCallable
     from pegboard.contracts.server import ServerFeature, ServeSettings
 
@@ -56,7 +56,7 @@ class UvicornServer:
                 "use --server hypercorn (pip install pegboard-server-hypercorn)"
             )
             raise ConfigError(msg)
-        from pegboard_server_uvicorn.listener import Listener
+        from pegboard_server_uvicorn._listener import Listener
 
         listener = Listener(asgi, settings, self._config)
         try:

@@ -12,6 +12,7 @@ from hypercorn.protocol.h11 import H11Protocol
 
 if TYPE_CHECKING:
     from pegboard.contracts.server import ServeSettings
+
     from pegboard_server_hypercorn.config import HypercornConfig
 
 __all__ = ["duplicate", "forbid_upgrade", "logger", "make_config", "make_context", "release"]
@@ -63,7 +64,7 @@ def duplicate(descriptor: int) -> socket.socket:
 def forbid_upgrade(wrapper: Any, config: Config) -> None:
     """Keep a connection from changing to HTTP/2 in clear text where that was not asked for."""
     if "h2" not in config.alpn_protocols and isinstance(wrapper.protocol, H11Protocol):
-        wrapper.protocol._check_protocol = _stay  # noqa: SLF001 - Hypercorn has no switch for it
+        setattr(wrapper.protocol, "_check_protocol", _stay)  # noqa: B010 - it has no switch
 
 
 async def release(wrapper: Any) -> None:

@@ -62,9 +62,7 @@ class Guard:
 
     __slots__ = ("_asgi", "_head_limit", "_rate", "_window")
 
-    def __init__(
-        self, asgi: AsgiCallable, *, head_limit: int, window: float, rate: int
-    ) -> None:
+    def __init__(self, asgi: AsgiCallable, *, head_limit: int, window: float, rate: int) -> None:
         self._asgi = asgi
         self._head_limit = head_limit
         self._window = window

@@ -16,7 +16,7 @@ from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ConnectionState
 
-from pegboard_server_hypercorn.translation import duplicate, forbid_upgrade, logger, release
+from pegboard_server_hypercorn._translation import duplicate, forbid_upgrade, logger, release
 
 if TYPE_CHECKING:
     import anyio
@@ -119,7 +119,7 @@ class _Connections:
         context, state = _Context(self._terminated), ConnectionState({})
         try:
             await _Connection(self._app, self._config, context, state, stream)
-        except Exception:
+        except Exception:  # noqa: BLE001 - one connection must not end the others
             logger.exception("a connection failed")
         finally:
             self._open.discard(stream)

@@ -16,15 +16,16 @@ from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 
 import anyio
+from pegboard.errors import ConfigError
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from pegboard.errors import ConfigError
-from pegboard_server_uvicorn.protocol import GuardedProtocol
+from pegboard_server_uvicorn._protocol import GuardedProtocol
 
 if TYPE_CHECKING:
     from pegboard.contracts.asgi import AsgiCallable
     from pegboard.contracts.server import ServeSettings
+
     from pegboard_server_uvicorn.config import UvicornConfig
 
 __all__ = ["Listener"]

@@ -1,7 +1,7 @@
 """Hypercorn's connections on asyncio, on listeners and with an end of our own.
 
-Its `worker_serve` waits in `Server.wait_closed` until the last client has gone, which on Python 3.12
-and newer is never while a stream or socket is open.
+Its `worker_serve` waits in `Server.wait_closed` until the last client has gone, which on Python
+3.12 and newer is never while a stream or socket is open.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import anyio
 from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.asyncio.worker_context import WorkerContext
 
-from pegboard_server_hypercorn.translation import duplicate, forbid_upgrade, logger, release
+from pegboard_server_hypercorn._translation import duplicate, forbid_upgrade, logger, release
 
 if TYPE_CHECKING:
     from hypercorn.config import Config
@@ -140,7 +140,7 @@ class _Listener:
         except asyncio.CancelledError:
             if not self._is_cut:
                 raise  # and else asyncio would report it as a failure
-        except Exception:
+        except Exception:  # noqa: BLE001 - one connection must not end the others
             logger.exception("a connection failed")
         finally:
             del self._open[task]

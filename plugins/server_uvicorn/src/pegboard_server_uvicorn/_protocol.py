@@ -16,6 +16,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 if TYPE_CHECKING:
     from typing import Any, ClassVar
 
+    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
 __all__ = ["GuardedProtocol"]
 
 _BAD_REQUEST = (400, "Invalid HTTP request received.")
@@ -62,7 +64,7 @@ class GuardedProtocol(HttpToolsProtocol):
         """Parse what came, and refuse a head that goes on beyond its limit."""
         self._received += len(data)
         super().data_received(data)
-        scope = self.scope
+        scope: Any = self.scope  # declared as never None, which it is before the first request
         if scope is None or "path" in scope or self not in self.connections:
             return
         if self._received - self._head_start > self.head_limit and not self.transport.is_closing():
@@ -93,7 +95,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Answer what cannot be parsed or is refused, unless another answer is on its way."""
-        cycle = self.cycle
+        cycle = self._cycle
         if cycle is not None and not cycle.response_complete:
             if cycle.response_started or not cycle.more_body:
                 # Bytes after a request that is still being answered: an error sent now would be
@@ -111,13 +113,17 @@ class GuardedProtocol(HttpToolsProtocol):
         Args:
             now: The loop's time in seconds.
         """
-        cycle = self.cycle
+        cycle = self._cycle
         if cycle is None or cycle.response_complete:
             self._check_head(now)
         elif cycle.more_body and self.body_rate and not self.flow.read_paused:
             self._check_body(now)
         else:
             self._waiting_since = None
+
+    @property
+    def _cycle(self) -> RequestResponseCycle | None:
+        return self.cycle  # declared as never None, which it is before the first request
 
     def _check_head(self, now: float) -> None:
         if self.timeout_keep_alive_task is not None:
@@ -137,9 +143,11 @@ class GuardedProtocol(HttpToolsProtocol):
             self._waiting_since = None
 
     def _exceeds_upgrade(self) -> bool:
-        return len(self.headers) > _UPGRADE_HEADERS or any(
-            len(name) + len(value) > _UPGRADE_LINE_LIMIT - 4 for name, value in self.headers
-        ) or len(self.url) > _UPGRADE_LINE_LIMIT - 16
+        return (
+            len(self.headers) > _UPGRADE_HEADERS
+            or any(len(name) + len(value) > _UPGRADE_LINE_LIMIT - 4 for name, value in self.headers)
+            or len(self.url) > _UPGRADE_LINE_LIMIT - 16
+        )
 
     def _refuse(self, status: int, text: str) -> None:
         body = text.encode("ascii")
