@@ -254,6 +254,8 @@ class App:
             result = await slot.call(*args, **kwargs)
         else:
             result = await self.invoke(slot, CallContext(self), args, kwargs)
+        if result.tasks:
+            self.run_tasks(result)
         if export is None or not export.options.row:
             return result
         if result.is_error():
@@ -371,9 +373,9 @@ class App:
         return None
 
     def run_tasks(self, result: Result[Any]) -> None:
-        """Start what `Result.task` was given, now that the response has left."""
-        for task in result.tasks:
-            self._background.start(task)
+        """Start what `Result.task` was given, now that the response has left; each only once."""
+        for task, context in result.take_tasks():
+            context.run(self._background.start, task)
 
     def spawn(
         self, function: Callable[..., Coroutine[Any, Any, Any]], *args: Any, name: str = ""

@@ -60,8 +60,8 @@ async def _perform(task: Callable[[], Any] | Awaitable[Any], app: App) -> None:
     elif inspect.iscoroutinefunction(task):
         await task()
     else:
-        answer = await to_thread.run_sync(task, limiter=app.threads)
-        if isinstance(answer, Awaitable):
+        (answer,) = await to_thread.run_sync(lambda: (task(),), limiter=app.threads)
+        if isinstance(answer, Awaitable):  # boxed: trio refuses a thread that returns a coroutine
             await answer
 
 

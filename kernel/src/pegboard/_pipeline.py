@@ -107,8 +107,8 @@ def _inline(function: Callable[..., Any]) -> Invoke:
 
 def _in_thread(app: App, function: Callable[..., Any]) -> Invoke:
     async def invoke(*args: Any, **kwargs: Any) -> Any:
-        work = partial(function, *args, **kwargs)
-        value = await to_thread.run_sync(work, limiter=app.threads)
+        work = partial(function, *args, **kwargs)  # boxed below: trio wants no coroutine back
+        (value,) = await to_thread.run_sync(lambda: (work(),), limiter=app.threads)
         return await value if inspect.iscoroutine(value) else value
 
     return invoke

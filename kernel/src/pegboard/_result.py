@@ -7,9 +7,10 @@ import logging
 import mimetypes
 from base64 import b64encode
 from collections.abc import Awaitable, Callable, Mapping
+from contextvars import Context, copy_context
 from enum import IntEnum, StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, TypeVar, cast, overload
 
 import msgspec
 
@@ -20,6 +21,9 @@ __all__ = ["ApiResult", "ErrorKind", "Interface", "LazyFlag", "Result", "ResultD
 
 T = TypeVar("T")
 U = TypeVar("U")
+
+Task: TypeAlias = tuple[Callable[[], Any] | Awaitable[Any], Context]
+"""What runs after the answer, with the context variables of the call that asked for it."""
 
 _logger = logging.getLogger("pegboard.result")
 
@@ -125,7 +129,7 @@ class Result(msgspec.Struct, Generic[T], dict=True, rename={"kind": "error"}):
     # Kept beside the fields, since they are not part of the envelope.
     headers: ClassVar[Mapping[str, str]] = {}
     status: ClassVar[int | None] = None
-    tasks: ClassVar[tuple[Callable[[], Any] | Awaitable[Any], ...]] = ()
+    tasks: ClassVar[tuple[Task, ...]] = ()
     cleanup: ClassVar[Callable[[], Any] | None] = None
     exception: ClassVar[BaseException | None] = None
 
@@ -493,11 +497,18 @@ class Result(msgspec.Struct, Generic[T], dict=True, rename={"kind": "error"}):
 
         Args:
             task: A function, a coroutine function or a coroutine. A function runs in a worker
-                thread. It is awaited when the app stops; a failure is logged and counted.
+                thread. It sees the app, session and request of this call. It is awaited when the
+                app stops; a failure is logged and counted.
         """
-        return self._with(tasks=(*self.tasks, task))
+        return self._with(tasks=(*self.tasks, (task, copy_context())))
 
     bg_task = task
+
+    def take_tasks(self) -> tuple[Task, ...]:
+        """Return what `task` was given, and forget it: whoever takes it runs it."""
+        tasks = self.tasks
+        self.__dict__.pop("tasks", None)
+        return tasks
 
     def lazy_return(
         self, flag: int | str = LazyFlag.RAISE, data: Any = None, **options: Any
