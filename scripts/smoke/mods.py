@@ -1,4 +1,4 @@
-"""`pegboard-mods` with the kernel only: the mods are found, load, and answer in process."""
+"""`pegboard-mods` with what it declares: the mods are found, load and stay loaded."""
 
 import anyio
 from pegboard import App
