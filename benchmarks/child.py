@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from queue import Empty, Queue
@@ -36,7 +36,9 @@ def cores() -> tuple[int, int]:
 class Child:
     """A process pinned to one core, used as a context manager."""
 
-    def __init__(self, command: Sequence[str], *, core: int, cwd: Path | None = None) -> None:
+    def __init__(
+        self, command: Sequence[str], *, core: int, env: Mapping[str, str] | None = None
+    ) -> None:
         """Start ``command`` on ``core``; its standard error is kept to explain a failure."""
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  (closed in __exit__)
         self._lines: Queue[str] = Queue()
@@ -48,7 +50,7 @@ class Child:
                 stdout=subprocess.PIPE,
                 stderr=self._errors,
                 text=True,
-                cwd=cwd,
+                env=env,
             )
         Thread(target=self._read, daemon=True).start()
 
