@@ -1,6 +1,6 @@
 """From what was sent to arguments: signature to decoder."""
 
-import datetime
+import datetime as dt
 import functools
 from typing import Annotated, Any, Literal
 
@@ -16,13 +16,11 @@ class Point(msgspec.Struct):
 
 
 def test_text_of_a_query_becomes_what_the_annotation_says():
-    def function(
-        n: int, ratio: float, is_on: bool, when: datetime.date, kind: Literal["a", "b"]
-    ): ...
+    def function(n: int, ratio: float, is_on: bool, when: dt.date, kind: Literal["a", "b"]): ...
 
     values = {"n": "5", "ratio": "0.5", "is_on": "true", "when": "2026-01-31", "kind": "b"}
     assert Binding(function).bind(values) == (
-        (5, 0.5, True, datetime.date(2026, 1, 31), "b"),
+        (5, 0.5, True, dt.date(2026, 1, 31), "b"),
         {},
     )
 

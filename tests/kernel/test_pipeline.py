@@ -266,7 +266,7 @@ async def test_row_gives_the_bare_value_and_raises_for_an_error(pegboard_app):
 
         @app.export(mod_name="M", row=True)
         def bare(text: str):
-            return Result.default_user_error("empty") if not text else text
+            return text or Result.default_user_error("empty")
 
         assert await app.call("M.bare", "x") == "x"
         with pytest.raises(ExportError, match="empty") as caught:

@@ -101,6 +101,7 @@ class App:
         self.config = Config({}, {})
         self.access = AccessSettings()
         self.router = Router()
+        self.registry.subscribe(lambda _table: self.router.known.clear())
         self.request_hooks: list[Any] = []
         self.has_session_loaders = False
         self.data = (self.project or Path.cwd()) / AppSettings().data
@@ -196,6 +197,7 @@ class App:
         owners: dict[tuple[str, str], str] = {}
         routes: list[Route] = []
         for plugin, offered in self.hooks.all("asgi_routes", app=self):
+            _check_routes(plugin, offered)
             for route in offered:
                 other = owners.setdefault((route.kind, route.prefix), plugin)
                 if other != plugin:
@@ -470,6 +472,14 @@ class App:
     def __repr__(self) -> str:
         state = "running" if self.is_running else "stopped"
         return f"<App {self.name!r} {state}, {len(self.registry.table)} exports>"
+
+
+def _check_routes(plugin: str, routes: Sequence[Route]) -> None:
+    try:
+        Router(routes)
+    except ValueError as error:
+        msg = f"plugin {plugin}: {error}"
+        raise ConfigError(msg) from error
 
 
 def _not_running(app: App) -> PegboardError:
