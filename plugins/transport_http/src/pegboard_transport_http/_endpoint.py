@@ -6,6 +6,7 @@ request costs is in `Endpoint.serve`.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from pegboard import ANONYMOUS, CallContext, Connection, Export, parse_query
@@ -135,12 +136,10 @@ class Endpoint:
             await self._transport.answer(
                 exchange, result, context, row=not self._is_enveloped, as_events=as_events
             )
-        except UnicodeDecodeError:  # of the query: whoever else decodes translates it
-            error = InputError("the query string is not UTF-8, percent-encoded")
-            await self._transport.refuse(scope, receive, send, error, what=self.export.address)
         except Exception as error:  # noqa: BLE001 - becomes the answer
             if not started:
-                await self._transport.refuse(scope, receive, send, error, what=self.export.address)
+                what = self.export.address
+                await self._transport.refuse(scope, receive, send, _translated(error), what=what)
         finally:
             if content is not None:
                 content.close()
@@ -164,15 +163,12 @@ class Endpoint:
         if fields.get(b"content-type") == b"application/json":
             body = await self._transport.body.read(fields, receive)
             if body and not query and self._decode and self._slot.export is self.export:
-                try:
+                with suppress(Exception):  # then the long way says what is wrong
                     args, value = self._decode(body)
-                except Exception:  # noqa: BLE001 - the long way says what is wrong
-                    pass
-                else:
                     return Content(body=value, is_json=True), (args, {})
             content = read_content(body, _JSON_TYPE, self.export.binding)
         else:
-            content = await self._transport.read(scope, fields, receive, self.export.binding)
+            content = await self._transport.read(fields, receive, self.export.binding)
         try:
             return content, bind(self._current().binding, query_values(query), content)
         except BaseException:
@@ -187,3 +183,9 @@ class Endpoint:
             return
         error = MethodNotAllowedError(scope["method"], self.methods)
         await exchange.respond(refusal(error, [allow]))
+
+
+def _translated(error: Exception) -> Exception:
+    if isinstance(error, UnicodeDecodeError):  # of the query: whoever else decodes translates it
+        return InputError("the query string is not UTF-8, percent-encoded")
+    return error

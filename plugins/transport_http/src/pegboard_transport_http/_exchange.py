@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from pegboard_transport_http._header import Header
+from pegboard_transport_http._pending import poll
 from pegboard_transport_http._render import ENVELOPE_TYPE, Response
 
 if TYPE_CHECKING:
@@ -82,7 +83,10 @@ class Exchange:
         await self._bounded({"type": "http.response.body", "body": content, "more_body": more})
 
     async def _bounded(self, message: Message) -> None:
+        _, pending = poll(self._send(message))
+        if pending is None:
+            return
         with anyio.move_on_after(self.send_timeout) as limit:
-            await self._send(message)
+            await pending
         if limit.cancelled_caught:
             raise StalledClientError

@@ -18,7 +18,16 @@ from pegboard_transport_http._media_type import MediaType
 if TYPE_CHECKING:
     from pegboard_transport_http._upload import UploadedFile
 
-__all__ = ["Arguments", "Content", "bind", "compile_json", "query_values", "read_content"]
+__all__ = [
+    "MULTIPART",
+    "Arguments",
+    "Content",
+    "bind",
+    "compile_json",
+    "decode_body",
+    "query_values",
+    "read_content",
+]
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
@@ -77,20 +86,30 @@ def read_json(body: bytes) -> Any:
 
 
 def read_content(body: bytes, media_type: MediaType, binding: Binding) -> Content:
-    """Decode a body that is in memory.
+    """Decode a body for an export.
 
     Raises:
         InputError: If it is malformed.
         UnsupportedMediaError: If the export takes nothing of this type.
     """
+    known = media_type.is_json or media_type.essence == URLENCODED
+    if body and not known and not binding.takes_request:
+        raise _unsupported(media_type)
+    return decode_body(body, media_type)
+
+
+def decode_body(body: bytes, media_type: MediaType) -> Content:
+    """Decode a body that is in memory: what is neither JSON nor form nor text stays bytes.
+
+    Raises:
+        InputError: If it is malformed.
+    """
+    if media_type.essence == URLENCODED:
+        return Content(form=read_form(body) if body else {})
     if not body:
-        return Content(form={}) if media_type.essence == URLENCODED else Content()
+        return Content()
     if media_type.is_json:
         return Content(body=read_json(body), is_json=True)
-    if media_type.essence == URLENCODED:
-        return Content(form=read_form(body))
-    if not binding.takes_request:
-        raise _unsupported(media_type)
     return Content(body=_read_text(body, media_type) if media_type.is_text else body)
 
 

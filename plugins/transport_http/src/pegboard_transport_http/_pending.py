@@ -7,7 +7,7 @@ wait that really has to wait is put under a deadline.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from typing import Any, Generic, TypeVar
 
 __all__ = ["Pending", "poll"]
@@ -31,7 +31,8 @@ class Pending(Awaitable[T], Generic[T]):
             try:
                 answer = yield waiting_for
             except BaseException as error:  # noqa: BLE001 - cancellation is for whoever waits
-                step, value = steps.throw, error
+                step: Callable[[Any], Any] = steps.throw
+                value: Any = error
             else:
                 step, value = steps.send, answer
             try:
@@ -48,4 +49,4 @@ def poll(awaitable: Awaitable[T]) -> tuple[T | None, Pending[T] | None]:
         waiting_for = next(steps)
     except StopIteration as done:
         return done.value, None
-    return None, Pending(steps, waiting_for)  # type: ignore[arg-type]  # an await is a generator here
+    return None, Pending(steps, waiting_for)

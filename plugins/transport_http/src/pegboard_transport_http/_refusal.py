@@ -27,8 +27,8 @@ __all__ = [
     "ClientGoneError",
     "MalformedRequestError",
     "NotAcceptableError",
-    "RangeError",
     "PreconditionError",
+    "RangeError",
     "SlowBodyError",
     "failure",
     "refusal",
@@ -121,6 +121,9 @@ def failure(error: Exception, what: str, *, dev: bool) -> Result[Any]:
         error: What was raised.
         what: What was going on, for the log.
         dev: Whether the client is shown a traceback.
+
+    Returns:
+        An error; its data has the `error_id` under which the log has the rest, if it has any.
     """
     if isinstance(error, PegboardError) and error.status < FIRST_SERVER_ERROR:
         return Result.default_user_error(info=str(error), exec_code=error.status)
@@ -131,4 +134,4 @@ def failure(error: Exception, what: str, *, dev: bool) -> Result[Any]:
     text = f"internal error, id {error_id}"
     if dev:
         text = f"{text}\n{''.join(traceback.format_exception(error))}"
-    return Result.default_internal_error(info=text)
+    return Result.default_internal_error(info=text, data={"error_id": error_id})

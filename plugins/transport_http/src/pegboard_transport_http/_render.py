@@ -18,7 +18,16 @@ from pegboard_transport_http._header import Header, attachment, field, fields, l
 from pegboard_transport_http._json import encode
 from pegboard_transport_http._status import error_status, success_status
 
-__all__ = ["ENVELOPE_TYPE", "JSON", "LENGTHS", "RENDERERS", "SPECIAL", "Response", "envelope", "render"]
+__all__ = [
+    "ENVELOPE_TYPE",
+    "JSON",
+    "LENGTHS",
+    "RENDERERS",
+    "SPECIAL",
+    "Response",
+    "envelope",
+    "render",
+]
 
 ENVELOPE_TYPE = b"application/vnd.pegboard.result+json"
 """Media type in `Accept` that asks for the envelope in every case."""
@@ -162,7 +171,7 @@ def _charset(content_type: bytes) -> str:
 
 
 def _binary(result: Result[Any], status: int) -> Response:
-    data: Mapping[str, Any] = result.result.data
+    data: Any = result.result.data
     content = data["data"]
     body = content.encode("utf-8") if isinstance(content, str) else bytes(content)
     headers = [field("content-type", data.get("content_type") or "application/octet-stream")]
@@ -202,7 +211,7 @@ def _decoded(data: Any) -> bytes:
 
 
 def _redirect(result: Result[Any], status: int) -> Response:
-    code = status if 300 <= status < 400 else 302  # noqa: SIM300 - reads like the range that it is
+    code = status if 300 <= status < 400 else 302
     return Response(code, [location(str(result.result.data or "/"))])
 
 

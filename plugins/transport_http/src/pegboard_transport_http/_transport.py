@@ -2,27 +2,46 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Awaitable, Mapping
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+from anyio import CapacityLimiter
+
+from pegboard import Result
 from pegboard.errors import NotFoundError
 from pegboard_transport_http._body import BodyReader
+from pegboard_transport_http._compression import Compressor
+from pegboard_transport_http._delivery import Delivery
+from pegboard_transport_http._download import download
 from pegboard_transport_http._endpoint import NAME, Endpoint
 from pegboard_transport_http._exchange import Exchange, StalledClientError
 from pegboard_transport_http._head import HeadCheck, check_path
-from pegboard_transport_http._input import Content, read_content
+from pegboard_transport_http._input import MULTIPART, Content, read_content
 from pegboard_transport_http._media_type import parse_media_type
-from pegboard_transport_http._refusal import ClientGoneError, refusal
+from pegboard_transport_http._multipart import read_multipart
+from pegboard_transport_http._refusal import (
+    ClientGoneError,
+    NotAcceptableError,
+    RangeError,
+    refusal,
+)
 from pegboard_transport_http._render import render
+from pegboard_transport_http._stream import Stream
 
 if TYPE_CHECKING:
-    from pegboard import App, Binding, CallContext, Result, Slot
-    from pegboard.contracts.asgi import Receive, Scope, Send
+    from pegboard import App, Binding, CallContext, Slot
+    from pegboard.contracts.asgi import AsgiCallable, Receive, Scope, Send
     from pegboard_transport_http._head import Fields
     from pegboard_transport_http.config import HttpSettings
 
 __all__ = ["HttpTransport"]
+
+SMALL = 4096  # bytes; below, a response is neither compressed in a thread nor put under a deadline
+
+_EVENT_KINDS = frozenset({"json", "html", "special_html", "text"})
 
 _logger = logging.getLogger("pegboard.http")
 
@@ -36,6 +55,7 @@ class HttpTransport:
         head: Checks the heads of requests.
         body: Reads bodies.
         small: Bodies below this size are sent as they are.
+        deliveries: Streams that are open.
     """
 
     def __init__(self, app: App, settings: HttpSettings) -> None:
@@ -43,7 +63,12 @@ class HttpTransport:
         self.settings = settings
         self.head = HeadCheck()
         self.body = BodyReader(settings)
-        self.small = 4096
+        self.small = min(SMALL, SMALL if settings.compress_from is None else settings.compress_from)
+        self.deliveries: set[Delivery] = set()
+        self._compressor = Compressor(
+            smallest=settings.compress_from, level=settings.compress_level
+        )
+        self._threads = CapacityLimiter(settings.stream_threads)
         self._api: dict[str, Endpoint] = {}
         self._sse: dict[str, Endpoint] = {}
 
@@ -58,6 +83,11 @@ class HttpTransport:
         ]
         self._api = {f"/api/{_address(each)}": each for each in endpoints}
         self._sse = {f"/sse/{_address(each)}": each for each in endpoints}
+
+    def find_api(self, path: str) -> AsgiCallable | None:
+        """Return what serves exactly this path."""
+        endpoint = self._api.get(path)
+        return None if endpoint is None else endpoint.serve
 
     def api(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Serve a request to `/api/{mod}/{function}`."""
@@ -79,16 +109,19 @@ class HttpTransport:
         """Return a request as what is off the fast path likes it."""
         return Exchange(scope, receive, send, send_timeout=self.settings.send_timeout)
 
-    async def read(
-        self, scope: Scope, fields: Fields, receive: Receive, binding: Binding
-    ) -> Content:
+    async def read(self, fields: Fields, receive: Receive, binding: Binding) -> Content:
         """Read and decode a body.
 
         Raises:
             InputError: If it is malformed, too large, too slow or of a type that is not taken.
             ClientGoneError: If the client goes away before it is complete.
         """
-        media_type = parse_media_type(fields.get(b"content-type"))
+        announced = fields.get(b"content-type", b"")
+        media_type = parse_media_type(announced)
+        if media_type.essence == MULTIPART:
+            parts = self.body.parts(fields, receive, self.settings.max_body)
+            form = await read_multipart(parts, announced, self.settings)
+            return Content(form=form.values, uploads=form.uploads)
         body = await self.body.read(fields, receive)
         return read_content(body, media_type, binding)
 
@@ -103,7 +136,7 @@ class HttpTransport:
         row: bool = False,
         as_events: bool = False,
     ) -> None:
-        """Answer with a result of any kind, then start its tasks.
+        """Answer with a result of any kind, then start its tasks. Raises nothing but cancellation.
 
         Args:
             exchange: The request.
@@ -113,22 +146,82 @@ class HttpTransport:
             as_events: Whether it is wanted as server-sent events.
         """
         try:
-            response = render(result, row=row, enveloped=exchange.wants_envelope)
-            await exchange.respond(response)
+            if result.result.data_type == "future":
+                result = await _awaited(result)
+            if as_events and result.is_ok() and _is_event(result):
+                result = _as_stream(result)
+            if result.result.data_type == "stream":
+                await self._deliver(exchange, result, context)
+            elif result.result.data_type == "file_path" and result.is_ok():
+                self._check_accept(exchange)
+                await download(exchange, result)
+            else:
+                await self._respond(exchange, result, row=row)
         except Exception as error:  # noqa: BLE001 - becomes the answer
-            await self._fail(exchange, error, "answering")
+            await self.fail(exchange, error, what=exchange.scope["path"])
         self.app.run_tasks(result)
+
+    async def _respond(self, exchange: Exchange, result: Result[Any], *, row: bool) -> None:
+        response = render(result, row=row, enveloped=exchange.wants_envelope)
+        await self._compressor.apply(response, exchange.header(b"accept-encoding"))
+        await exchange.respond(response)
+
+    async def _deliver(
+        self, exchange: Exchange, result: Result[Any], context: CallContext
+    ) -> None:
+        stream = Stream(
+            result, limiter=self._threads, close_timeout=self.settings.close_timeout
+        )
+        try:
+            if not stream.is_event_stream:
+                self._check_accept(exchange)
+            delivery = Delivery(exchange, stream, context, self.settings)
+        except BaseException:
+            await stream.aclose()
+            raise
+        self.deliveries.add(delivery)
+        try:
+            if self.app.stopping.is_set():
+                delivery.end()
+            await delivery.run()
+        finally:
+            self.deliveries.discard(delivery)
+
+    def end_streams(self) -> None:
+        """Let the open event streams end, as the server stops."""
+        for delivery in list(self.deliveries):
+            delivery.end()
+
+    def _check_accept(self, exchange: Exchange) -> None:
+        """Make sure that a client that asks for the envelope gets nothing else.
+
+        Raises:
+            NotAcceptableError: If it accepts nothing else, and this fits into no envelope.
+        """
+        if exchange.wants_envelope and not exchange.wants_anything:
+            msg = "this result is a stream or file, which no envelope can hold: accept */*, too"
+            raise NotAcceptableError(msg)
 
     async def refuse(
         self, scope: Scope, receive: Receive, send: Send, error: Exception, *, what: str
     ) -> None:
         """Answer with the envelope of an error."""
-        await self._fail(self.exchange(scope, receive, send), error, what)
+        await self.fail(self.exchange(scope, receive, send), error, what=what)
 
-    async def _fail(self, exchange: Exchange, error: Exception, what: str) -> None:
+    async def fail(self, exchange: Exchange, error: Exception, *, what: str) -> None:
+        """Answer with the envelope of an error, if nothing was answered yet.
+
+        Args:
+            exchange: The request.
+            error: What was raised.
+            what: What was going on, for the log.
+        """
         if isinstance(error, (ClientGoneError, StalledClientError)):
             return
-        response = refusal(error, what=what, dev=self.app.dev)
+        headers = []
+        if isinstance(error, RangeError):
+            headers.append((b"content-range", b"bytes */%d" % error.size))
+        response = refusal(error, headers, what=what, dev=self.app.dev)
         if exchange.started:
             return
         try:
@@ -137,15 +230,44 @@ class HttpTransport:
             _logger.debug("could not answer: %r", again)
 
     async def _not_found(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path = scope["path"]
         try:
             self.head.fields(scope)
-            check_path(path)
+            check_path(scope["path"])
             msg = "there is nothing at this address"
             raise NotFoundError(msg)
         except Exception as error:  # noqa: BLE001 - becomes the answer
-            await self.refuse(scope, receive, send, error, what=path)
+            await self.refuse(scope, receive, send, error, what="request")
 
 
 def _address(endpoint: Endpoint) -> str:
     return f"{endpoint.export.mod}/{endpoint.export.name}"
+
+
+def _is_event(result: Result[Any]) -> bool:
+    """Whether the data makes sense as a single event; downloads and redirects do not."""
+    kind = result.result.data_type or ""
+    return kind in _EVENT_KINDS or kind.startswith("text/") or (
+        kind not in {"binary", "file", "file_path", "redirect", "stream"} and "/" not in kind
+    )
+
+
+def _as_stream(result: Result[Any]) -> Result[Any]:
+    data = result.get()
+    if result.result.data_type == "special_html":
+        data = data.get("html")
+    events = Result.sse([data])
+    events.__dict__.update(result.__dict__)
+    return events
+
+
+async def _awaited(result: Result[Any]) -> Result[Any]:
+    """Return a result with the data that its future brings."""
+    data = result.result.data
+    if inspect.isawaitable(data):
+        data = await data
+    if isinstance(data, Result):
+        return data
+    kind = type(data).__name__
+    return msgspec.structs.replace(
+        result, result=msgspec.structs.replace(result.result, data=data, data_type=kind)
+    )

@@ -70,7 +70,7 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     retry: Seconds = 3.0
     close_timeout: Seconds = 5.0
     stream_threads: Count = 64
-    compress_from: Size | None = 1 * KIB
+    compress_from: Size | None = 4 * KIB
     compress_level: Annotated[int, msgspec.Meta(ge=1, le=9)] = 5
     site: bool = True
     cors_origins: tuple[str, ...] = ()

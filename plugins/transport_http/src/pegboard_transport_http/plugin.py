@@ -7,9 +7,13 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
+import anyio
+
 from pegboard import hookimpl
-from pegboard.contracts.asgi import Route
+from pegboard.contracts.asgi import AsgiCallable, Route
+from pegboard_transport_http._cors import Cors
 from pegboard_transport_http._endpoint import NAME, Endpoint
+from pegboard_transport_http._interception import Interception
 from pegboard_transport_http._options import HttpOptions
 from pegboard_transport_http._site import site_routes
 from pegboard_transport_http._transport import HttpTransport
@@ -40,11 +44,21 @@ class HttpPlugin:
     @hookimpl
     @asynccontextmanager
     async def lifespan(self, app: App) -> AsyncIterator[None]:
-        """Follow the table of exports while the plugin is active."""
-        transport = self._transports[app] = HttpTransport(app, app.settings(NAME))
+        """Follow the table of exports, and end the streams when the app stops."""
+        transport = HttpTransport(app, app.settings(NAME))
+        Cors(transport.settings)  # settings that contradict one another fail the plugin here
+        self._transports[app] = transport
         unsubscribe = app.registry.subscribe(transport.update)
+
+        async def end_streams() -> None:
+            await app.stopping.wait()
+            transport.end_streams()
+
         try:
-            yield
+            async with anyio.create_task_group() as group:
+                group.start_soon(end_streams, name="end of streams")
+                yield
+                group.cancel_scope.cancel()
         finally:
             unsubscribe()
             del self._transports[app]
@@ -59,11 +73,22 @@ class HttpPlugin:
     def asgi_routes(self, app: App) -> Sequence[Route]:
         """Serve `/api` and `/sse`, and the pages that describe them."""
         transport = self._transports[app]
-        return [
-            Route(kind="http", prefix="/api", asgi=transport.api),
+        routes = [
+            Route(kind="http", prefix="/api", asgi=transport.api, find=transport.find_api),
             Route(kind="http", prefix="/sse", asgi=transport.sse),
-            *site_routes(app, app.settings(NAME)),
+            *site_routes(app, transport.settings),
         ]
+        if app.request_hooks:
+            interception = Interception(transport)
+            routes = [_with(each, interception.wrap(each.asgi)) for each in routes]
+        cors = Cors(transport.settings)
+        if cors.is_on:
+            routes = [_with(each, cors.wrap(each.asgi)) for each in routes]
+        return routes
+
+
+def _with(route: Route, asgi: AsgiCallable) -> Route:
+    return Route(kind=route.kind, prefix=route.prefix, asgi=asgi)
 
 
 plugin = HttpPlugin()
