@@ -101,7 +101,6 @@ class App:
         self.config = Config({}, {})
         self.access = AccessSettings()
         self.router = Router()
-        self.registry.subscribe(lambda _table: self.router.known.clear())
         self.request_hooks: list[Any] = []
         self.has_session_loaders = False
         self.data = (self.project or Path.cwd()) / AppSettings().data
@@ -177,6 +176,7 @@ class App:
 
     async def _start(self) -> None:
         plugins, mods, _, _ = self._requested
+        self._undo_subscription = self.registry.subscribe(self._exports_changed)
         selection = self.config.selection("plugins")
         for plugin in self.plugins.choose(plugins, selection, self.config):
             await self.plugins.activate(plugin, is_fatal=plugins is not None)
@@ -189,6 +189,10 @@ class App:
         await self.mods.unload_all()
         await self.plugins.deactivate_all()
         self._plugins_changed()
+        self._undo_subscription()
+
+    def _exports_changed(self, _table: Mapping[str, Slot]) -> None:
+        self.router.known.clear()
 
     def _plugins_changed(self) -> None:
         """Work out again what is derived from the set of active plugins."""

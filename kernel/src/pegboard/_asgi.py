@@ -31,11 +31,11 @@ class AsgiApp:
         if kind == "lifespan":
             await self._lifespan(receive, send)
             return
-        root, path = scope.get("root_path"), scope["path"]
-        if root and path.startswith(root):
-            path = path[len(root) :] or "/"
-            scope = {**scope, "path": path}
-        await self._app.router.find(kind, path)(scope, receive, send)
+        if scope.get("root_path"):
+            scope = _below_root(scope)
+        path, router = scope["path"], self._app.router
+        target = router.known.get(path) if kind == "http" else None
+        await (target or router.find(kind, path))(scope, receive, send)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -54,3 +54,11 @@ class AsgiApp:
             finally:
                 await self._app.__aexit__(None, None, None)
         await send({"type": "lifespan.shutdown.complete"})
+
+
+def _below_root(scope: Scope) -> Scope:
+    """Return the scope with the path as it is below the point where the app is mounted."""
+    root, path = scope["root_path"], scope["path"]
+    if path == root or path.startswith(f"{root.rstrip('/')}/"):
+        return {**scope, "path": path[len(root.rstrip("/")) :] or "/"}
+    return scope

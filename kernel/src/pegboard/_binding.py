@@ -7,7 +7,7 @@ import typing
 from collections.abc import Callable
 from functools import partial
 from types import UnionType
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import msgspec
 
@@ -45,6 +45,22 @@ _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
+class Bind(Protocol):
+    """Converts what was sent to the arguments of one function."""
+
+    def __call__(self, values: dict[str, Any], *, strict: bool = False) -> Arguments:
+        """Convert `values`.
+
+        Args:
+            values: Names and values; may be changed.
+            strict: Whether text stays text; a query or form has nothing but text.
+
+        Raises:
+            InputError: If an argument is missing, unknown or of the wrong type, naming it.
+        """
+        ...
+
+
 class Parameter(msgspec.Struct, frozen=True, kw_only=True):
     """One argument that a caller from outside may send.
 
@@ -76,6 +92,7 @@ class Binding:
         arguments: Struct type of the arguments from outside.
         body: Name of the parameter that receives a whole JSON body, or None.
         form: Name of the parameter that receives a whole form, or None.
+        bind: Converts what was sent, by name; see `Bind`.
 
     Args:
         function: The function.
@@ -93,6 +110,7 @@ class Binding:
         "_split",
         "_tuple",
         "arguments",
+        "bind",
         "body",
         "form",
         "injected",
@@ -140,6 +158,8 @@ class Binding:
         )
         self._split = _positional_count(signature, kinds)
         self._tuple = self._split == len(self._names)
+        is_simple = self._tuple and not self.is_open and not self._repeated
+        self.bind = _simple_bind(self.arguments) if is_simple else self._bind_any
 
     def _assign_injected(
         self,
@@ -173,28 +193,12 @@ class Binding:
         """Whether a caller can send anything."""
         return bool(self._names) or self.is_open
 
-    def bind(self, values: dict[str, Any], *, strict: bool = False) -> Arguments:
-        """Convert what was sent, by name.
-
-        Args:
-            values: Names and values; may be changed.
-            strict: Whether text stays text; a query or form has nothing but text.
-
-        Raises:
-            InputError: If an argument is missing, unknown or of the wrong type, naming it.
-        """
+    def _bind_any(self, values: dict[str, Any], *, strict: bool = False) -> Arguments:
         rest = self._take_rest(values) if self.is_open else _NO_KEYWORDS
-        if self._repeated:
-            for name in self._repeated & values.keys():
-                if not isinstance(values[name], (list, tuple)):
-                    values[name] = [values[name]]
-        try:
-            arguments = msgspec.convert(values, self.arguments, strict=strict)
-        except msgspec.ValidationError as error:
-            raise InputError(_explain(str(error))) from error
-        positional = msgspec.structs.astuple(arguments)
-        if self._tuple:
-            return positional, rest
+        for name in self._repeated & values.keys():
+            if not isinstance(values[name], (list, tuple)):
+                values[name] = [values[name]]
+        positional = _converted(values, self.arguments, strict=strict)
         named = dict(zip(self._names[self._split :], positional[self._split :], strict=True))
         return positional[: self._split], {**named, **rest}
 
@@ -236,6 +240,28 @@ class Binding:
             for name, value in rest.items()
             if name not in RESERVED and not name.startswith(_RESERVED_PREFIX)
         }
+
+
+def _simple_bind(struct: type[msgspec.Struct]) -> Bind:
+    """Return the `bind` of a function that takes nothing but positional arguments."""
+    convert, astuple = msgspec.convert, msgspec.structs.astuple
+
+    def bind(values: dict[str, Any], *, strict: bool = False) -> Arguments:
+        try:
+            return astuple(convert(values, struct, strict=strict)), _NO_KEYWORDS
+        except msgspec.ValidationError as error:
+            raise InputError(_explain(str(error))) from error
+
+    return bind
+
+
+def _converted(
+    values: dict[str, Any], struct: type[msgspec.Struct], *, strict: bool
+) -> tuple[Any, ...]:
+    try:
+        return msgspec.structs.astuple(msgspec.convert(values, struct, strict=strict))
+    except msgspec.ValidationError as error:
+        raise InputError(_explain(str(error))) from error
 
 
 def _injection(name: str, hint: Any, *, is_first: bool, state: bool | None) -> Injected | None:

@@ -560,7 +560,8 @@ def _success(
     exec_code: int = 0,
 ) -> Result[Any]:
     payload = ResultData(interface, data_info, data, data_type)
-    return Result("none", None, payload, ResultInfo(exec_code, info))
+    is_plain = info == "OK" and not exec_code
+    return Result("none", None, payload, OK_INFO if is_plain else ResultInfo(exec_code, info))
 
 
 def _failure(

@@ -26,15 +26,22 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
         kind: The ASGI scope type that is served.
         prefix: First path segment with its slash (`/api`), or `/` for whatever nobody else has.
         asgi: Called with `scope`, `receive`, `send`; `scope["path"]` keeps the prefix.
+        find: Answers with what serves exactly this path, or None. The answer is remembered until
+            exports change, so that the next request goes there at once.
     """
 
     kind: Literal["http", "websocket"]
     prefix: str
     asgi: AsgiCallable
+    find: Callable[[str], AsgiCallable | None] | None = None
 
 
 class Router:
     """Send each connection to the route of its first path segment.
+
+    Attributes:
+        known: What serves each path of an HTTP route with `find` that was asked for; as many as
+            there are exports, at most.
 
     Args:
         routes: At most one for each kind and prefix.
@@ -43,10 +50,12 @@ class Router:
         ValueError: If two routes have the same kind and prefix, or a prefix is not one segment.
     """
 
-    __slots__ = ("_fallback", "_table")
+    __slots__ = ("_fallback", "_finders", "_table", "known")
 
     def __init__(self, routes: Iterable[Route] = ()) -> None:
+        self.known: dict[str, AsgiCallable] = {}
         self._table: dict[tuple[str, str], AsgiCallable] = {}
+        self._finders: dict[str, Callable[[str], AsgiCallable | None]] = {}
         for route in routes:
             if not route.prefix.startswith("/") or "/" in route.prefix[1:]:
                 msg = f"route prefix {route.prefix!r} is not a single segment such as '/api'"
@@ -56,6 +65,8 @@ class Router:
                 msg = f"two plugins serve {route.kind} {route.prefix}"
                 raise ValueError(msg)
             self._table[key] = route.asgi
+            if route.find is not None and route.kind == "http":
+                self._finders[route.prefix] = route.find
         self._fallback = {
             "http": self._table.get(("http", "/"), _http_not_found),
             "websocket": self._table.get(("websocket", "/"), _websocket_refuse),
@@ -64,7 +75,13 @@ class Router:
     def find(self, kind: str, path: str) -> AsgiCallable:
         """Return what serves `path`: never None, since unknown paths have a refusing route."""
         end = path.find("/", 1)
-        return self._table.get((kind, path if end < 0 else path[:end])) or self._fallback[kind]
+        prefix = path if end < 0 else path[:end]
+        finder = self._finders.get(prefix) if kind == "http" else None
+        target = finder(path) if finder else None
+        if target is not None:
+            self.known[path] = target
+            return target
+        return self._table.get((kind, prefix)) or self._fallback[kind]
 
 
 async def _http_not_found(scope: Scope, receive: Receive, send: Send) -> None:
