@@ -21,6 +21,10 @@ def shelf(tmp_path: Path) -> Shelf:
     return Shelf(tmp_path / "files", LIMITS)
 
 
+def inside(folder: Path) -> list[str]:
+    return [each.name for each in folder.iterdir()]
+
+
 def names(shelf: Shelf) -> list[str]:
     return sorted(each.name for each in shelf.files())
 
@@ -75,7 +79,7 @@ def test_a_file_above_the_limit_is_refused_and_leaves_nothing(shelf: Shelf, tmp_
     shelf.save("fits", BytesIO(bytes(1000)))
     with pytest.raises(TooLargeError, match="1,000 bytes"):
         shelf.save("too large", BytesIO(bytes(1001)))
-    assert os.listdir(tmp_path / "files") == ["fits"]
+    assert inside(tmp_path / "files") == ["fits"]
 
 
 def test_a_full_shelf_takes_no_more_files(shelf: Shelf, tmp_path: Path) -> None:
@@ -83,7 +87,7 @@ def test_a_full_shelf_takes_no_more_files(shelf: Shelf, tmp_path: Path) -> None:
         shelf.save(str(number), BytesIO())
     with pytest.raises(TooLargeError, match="room for 5 files"):
         shelf.save("6", BytesIO())
-    assert len(os.listdir(tmp_path / "files")) == 5
+    assert len(inside(tmp_path / "files")) == 5
 
 
 def test_all_files_together_have_a_limit(shelf: Shelf) -> None:
@@ -104,7 +108,7 @@ def test_files_that_come_at_once_never_pass_the_limit(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         failures = [each.exception() for each in [pool.submit(save, n) for n in range(8)]]
     assert all(each is None or isinstance(each, TooLargeError) for each in failures)
-    assert len(os.listdir(tmp_path)) == failures.count(None) <= 5
+    assert len(inside(tmp_path)) == failures.count(None) <= 5
 
 
 @pytest.mark.parametrize(
@@ -129,7 +133,7 @@ def test_only_the_exact_name_of_a_stored_file_leads_to_it(
     (tmp_path / "secret").write_text("secret")
     (tmp_path / "files" / ".upload-1").write_text("unfinished")
     (tmp_path / "files" / "link").symlink_to(tmp_path / "secret")
-    (tmp_path / "files" / "folder").mkdir()
+    (tmp_path / "files" / "dir").mkdir()
     for action in (shelf.path, shelf.delete):
         with pytest.raises(NotFoundError):
             action(name)
@@ -160,7 +164,7 @@ class BrokenSource(BytesIO):
 def test_a_source_that_breaks_leaves_nothing(shelf: Shelf, tmp_path: Path) -> None:
     with pytest.raises(ConnectionError):
         shelf.save("a", BrokenSource(b"some content"))
-    assert os.listdir(tmp_path / "files") == []
+    assert inside(tmp_path / "files") == []
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
@@ -193,10 +197,10 @@ def test_a_crash_in_the_middle_shows_no_file_and_is_swept_later(tmp_path: Path) 
     done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], check=False)
     assert done.returncode == -signal.SIGKILL
     shelf = Shelf(tmp_path, LIMITS)
-    [left] = os.listdir(tmp_path)
+    [left] = inside(tmp_path)
     assert shelf.files() == []
     shelf.sweep()
-    assert os.listdir(tmp_path) == [left]  # it might be an upload that goes on
+    assert inside(tmp_path) == [left]  # it might be an upload that goes on
     os.utime(tmp_path / left, (1e9, 1e9 + STALE))
     shelf.sweep()
-    assert os.listdir(tmp_path) == []
+    assert inside(tmp_path) == []

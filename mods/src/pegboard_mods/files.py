@@ -16,7 +16,7 @@ from pegboard_mods._shelf import Limits, Shelf, StoredFile
 export = get_app("files").tb
 
 MIB = 1024 * 1024
-LIMITS = Limits(file_bytes=100 * MIB, files=1_000, total_bytes=10_000 * MIB)
+LIMITS = Limits(file_bytes=100 * MIB, files=1_000, total_bytes=10_240 * MIB)
 
 _PAGES = Path(__file__).with_name("pages")
 
@@ -42,7 +42,7 @@ def upload(app: App, form_data: dict[str, Any], request: RequestData | None = No
     _refuse_other_sites(request)
     file: Any = form_data.get("file")
     try:
-        name, content = file["filename"], _content(file)
+        name, content = str(file["filename"]), _content(file)
     except (TypeError, KeyError, ValueError):
         msg = "send a form with one file, in the field `file`"
         raise InputError(msg) from None

@@ -2,9 +2,11 @@
 
 const SURE = 4_000; // milliseconds in which a second click deletes
 const SURE_TEXT = "Really?";
+const UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];
 
 const $ = (id) => document.getElementById(id);
 const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+const number = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1 });
 
 let limits = null;
 let queue = Promise.resolve();
@@ -131,10 +133,8 @@ function element(tag, attributes = {}, ...content) {
 }
 
 function size(bytes) {
-  const units = ["byte", "kilobyte", "megabyte", "gigabyte", "terabyte"];
-  const power = Math.min(units.length - 1, Math.floor(Math.log2(Math.max(bytes, 1)) / 10));
-  const options = { style: "unit", unit: units[power], maximumSignificantDigits: 3 };
-  return new Intl.NumberFormat(undefined, options).format(bytes / 1024 ** power);
+  const power = Math.min(UNITS.length - 1, Math.floor(Math.log2(Math.max(bytes, 1)) / 10));
+  return `${number.format(bytes / 1024 ** power)} ${UNITS[power]}`;
 }
 
 function say(text, kind = "") {
