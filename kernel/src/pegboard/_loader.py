@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from importlib import import_module
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from importlib.util import spec_from_file_location
@@ -23,6 +24,12 @@ from pegboard._export import Declaration, collected, declarations_of
 from pegboard.errors import LoadError
 
 __all__ = ["LoadedMod", "load_mod", "unload_mod"]
+
+
+DECLARED = "__pegboard_declared__"
+"""Attribute of a mod of the project that was imported: its exports, until the mod is loaded."""
+
+_executing: ContextVar[str] = ContextVar("pegboard_executing")
 
 
 class LoadedMod(msgspec.Struct, frozen=True, eq=False):
@@ -47,9 +54,14 @@ def load_mod(candidate: ModCandidate) -> LoadedMod:
     """
     if candidate.loaded is not None:
         return LoadedMod(candidate, candidate.loaded, _declared_before(candidate.loaded))
-    with _restored_on_failure(candidate), collected() as declarations:
-        module = _executed(candidate)
-    return LoadedMod(candidate, module, declarations or _declared_before(module))
+    with _restored_on_failure(candidate):
+        if candidate.path is not None:
+            module = _executed(candidate, candidate.path)
+            return LoadedMod(candidate, module, vars(module).pop(DECLARED, []))
+        with collected() as declarations:
+            module = import_module(candidate.module)
+    own = [each for each in declarations if _belongs(each.function.__module__, candidate.module)]
+    return LoadedMod(candidate, module, own or _declared_before(module))
 
 
 def _declared_before(root: ModuleType) -> list[Declaration]:
@@ -64,13 +76,12 @@ def _declared_before(root: ModuleType) -> list[Declaration]:
     )
 
 
-def _executed(candidate: ModCandidate) -> ModuleType:
-    if candidate.path is None:
-        return import_module(candidate.module)
-    package, folder = candidate.module.rpartition(".")[0], candidate.path.parent
-    if candidate.path.name == "__init__.py":
-        folder = folder.parent
-    _ensure_package(package, folder)
+def _executed(candidate: ModCandidate, path: Path) -> ModuleType:
+    """Run a mod of the project, unless another mod has just imported it: there is one of it."""
+    imported = sys.modules.get(candidate.module)
+    if imported is not None and DECLARED in vars(imported):
+        return imported
+    _ensure_package(candidate.module.rpartition(".")[0], path.parents[path.name == "__init__.py"])
     for name in [each for each in sys.modules if _belongs(each, candidate.module)]:
         del sys.modules[name]
     return import_module(candidate.module)
@@ -130,7 +141,22 @@ def _place(error: BaseException, candidate: ModCandidate) -> str:
 
 
 class _SourceLoader(SourceFileLoader):
-    """Compiles the bytes of the source, every time."""
+    """Compiles the bytes of the source, every time, and keeps what each mod declares with it."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        root = ".".join(module.__name__.split(".")[:2])
+        is_private = root.rpartition(".")[2].startswith("_")
+        is_late = module.__name__ != root and DECLARED not in vars(sys.modules[root])
+        if root == _executing.get(None) or is_private or is_late:
+            super().exec_module(module)
+            return
+        token = _executing.set(root)
+        try:
+            with collected() as declarations:
+                super().exec_module(module)
+        finally:
+            _executing.reset(token)
+        vars(sys.modules[root]).setdefault(DECLARED, []).extend(declarations)
 
     def get_code(self, fullname: str) -> CodeType:
         path = self.get_filename(fullname)
