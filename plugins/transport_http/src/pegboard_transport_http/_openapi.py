@@ -147,7 +147,7 @@ def _operation(each: _Described, method: str, components: dict[str, Schema]) -> 
         operation["requestBody"] = body
     if not export.public:
         operation["security"] = [{"session": []}]
-    refused = _refused(export, has_body=method not in {"GET"})
+    refused = _refused(export, has_body=method != "GET")
     operation["responses"] = {**_answered(each), **refused}
     return operation
 
