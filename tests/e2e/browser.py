@@ -369,6 +369,7 @@ def _until(script: str, seconds: float) -> str:
       const look = () => {{
         let value;
         try {{ value = ({script}); }} catch {{ value = undefined; }}
+        if (value instanceof Node) value = true;
         if (value || Date.now() > end) resolve(value); else setTimeout(look, 10);
       }};
       look();
