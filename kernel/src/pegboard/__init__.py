@@ -6,6 +6,7 @@ from pegboard._app import App
 from pegboard._binding import Binding, Parameter
 from pegboard._context import (
     CallContext,
+    call_context,
     current_app,
     current_request,
     current_session,
@@ -19,6 +20,7 @@ from pegboard._reference import get_app
 from pegboard._registry import Generation, Registry, Slot
 from pegboard._request import ANONYMOUS, Request, RequestData, Session, parse_query
 from pegboard._result import (
+    OK_INFO,
     ApiResult,
     ErrorKind,
     Interface,
@@ -39,6 +41,7 @@ hookimpl = HookimplMarker("pegboard")
 __all__ = [
     "ANONYMOUS",
     "API_VERSION",
+    "OK_INFO",
     "ApiResult",
     "App",
     "Binding",
@@ -66,6 +69,7 @@ __all__ = [
     "Session",
     "Slot",
     "__version__",
+    "call_context",
     "current_app",
     "current_request",
     "current_session",

@@ -18,7 +18,7 @@ from pegboard._asgi import AsgiApp
 from pegboard._background import BackgroundTasks
 from pegboard._blocking import start_blocking
 from pegboard._config import AccessSettings, AppSettings, Config, load_config
-from pegboard._context import CallContext, _current
+from pegboard._context import CallContext, call_context
 from pegboard._export import Exporter
 from pegboard._mods import ModHost
 from pegboard._pipeline import from_error
@@ -181,7 +181,7 @@ class App:
         for plugin in self.plugins.choose(plugins, selection, self.config):
             await self.plugins.activate(plugin, is_fatal=plugins is not None)
         self._plugins_changed()
-        self.mods.load_inline()
+        await self.mods.load_inline()
         for mod in self.mods.choose(mods, self.config.selection("mods")):
             await self.mods.load(mod, is_fatal=mods is not None)
 
@@ -255,7 +255,7 @@ class App:
             if slot is None:
                 return from_error(self._unknown(target))
         export = slot.export
-        context = _current.get(None)
+        context = call_context.get(None)
         if context is not None and context.app is self:
             result = await slot.call(*args, **kwargs)
         else:
@@ -272,11 +272,11 @@ class App:
         self, slot: Slot, context: CallContext, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Result[Any]:
         """Call what is in a slot, in the surroundings that a transport has made."""
-        token = _current.set(context)
+        token = call_context.set(context)
         try:
             return await slot.call(*args, **kwargs)
         finally:
-            _current.reset(token)
+            call_context.reset(token)
 
     def run(self, target: str | tuple[str, str], /, *args: Any, **kwargs: Any) -> Any:
         """Call an export from code that is not asynchronous; see `call`.

@@ -18,7 +18,14 @@ from pegboard._request import ANONYMOUS, Request, RequestData, Session
 if TYPE_CHECKING:
     from pegboard._app import App
 
-__all__ = ["CallContext", "current_app", "current_request", "current_session", "entered"]
+__all__ = [
+    "CallContext",
+    "call_context",
+    "current_app",
+    "current_request",
+    "current_session",
+    "entered",
+]
 
 
 class CallContext(msgspec.Struct):
@@ -49,7 +56,8 @@ class CallContext(msgspec.Struct):
         return self._request
 
 
-_current: ContextVar[CallContext] = ContextVar("pegboard_call")
+call_context: ContextVar[CallContext] = ContextVar("pegboard_call")
+"""What is known about the running call; whoever sets it resets it when the call has ended."""
 
 
 def current_app() -> App:
@@ -58,25 +66,25 @@ def current_app() -> App:
     Raises:
         LookupError: Outside a call.
     """
-    app: App = _current.get().app
+    app: App = call_context.get().app
     return app
 
 
 def current_request() -> RequestData | None:
     """Return the request that the running call serves, None outside one."""
-    context = _current.get(None)
+    context = call_context.get(None)
     return None if context is None else context.request
 
 
 def current_session() -> Session:
     """Return who asks; `ANONYMOUS` where nobody said, also outside a call."""
-    context = _current.get(None)
+    context = call_context.get(None)
     return ANONYMOUS if context is None else context.session
 
 
 def current_context() -> CallContext | None:
     """Return the surroundings of the running call, None outside one."""
-    return _current.get(None)
+    return call_context.get(None)
 
 
 @contextmanager
@@ -86,8 +94,8 @@ def entered(app: App, request: RequestData | None = None) -> Iterator[CallContex
     For tests, command lines and plugins that bring calls from elsewhere.
     """
     session = ANONYMOUS if request is None else request.session
-    token = _current.set(CallContext(app, session, _request=request))
+    token = call_context.set(CallContext(app, session, _request=request))
     try:
-        yield _current.get()
+        yield call_context.get()
     finally:
-        _current.reset(token)
+        call_context.reset(token)

@@ -17,7 +17,16 @@ import msgspec
 if TYPE_CHECKING:
     from os import PathLike
 
-__all__ = ["ApiResult", "ErrorKind", "Interface", "LazyFlag", "Result", "ResultData", "ResultInfo"]
+__all__ = [
+    "OK_INFO",
+    "ApiResult",
+    "ErrorKind",
+    "Interface",
+    "LazyFlag",
+    "Result",
+    "ResultData",
+    "ResultInfo",
+]
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -94,6 +103,7 @@ class ResultInfo(msgspec.Struct, frozen=True):
 
 
 OK_INFO = ResultInfo(0, "OK")
+"""The one instance that every plain success has, so that `is` tells it from all others."""
 
 
 class _Error:

@@ -7,9 +7,9 @@ request costs is in `Endpoint.serve`.
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pegboard import ANONYMOUS, CallContext, Connection, Export, parse_query
+from pegboard import ANONYMOUS, OK_INFO, CallContext, Connection, Export, call_context, parse_query
 from pegboard.errors import InputError, MethodNotAllowedError, NotFoundError
 from pegboard_transport_http._input import (
     Content,
@@ -33,6 +33,9 @@ __all__ = ["NAME", "Endpoint"]
 
 NAME = "transport_http"
 """Under which an endpoint is kept in `export.attachments`."""
+
+RESUME = "last_event_id"
+"""Parameter that receives the Last-Event-ID header: where a client wants to go on."""
 
 _BODILESS = frozenset({"GET", "HEAD"})
 _JSON_TYPE = MediaType("application/json")
@@ -58,6 +61,7 @@ class Endpoint:
         "_is_enveloped",
         "_is_public",
         "_methods",
+        "_resumes",
         "_slot",
         "_small",
         "_transport",
@@ -78,6 +82,7 @@ class Endpoint:
         self._bind = export.binding.bind
         self._decode = compile_json(export.binding)
         self._is_public = export.public
+        self._resumes = any(each.name == RESUME for each in export.binding.parameters)
         self._is_enveloped = not export.options.row
 
     async def serve(
@@ -106,20 +111,24 @@ class Endpoint:
                 session = await app.authorize(self.export, Connection(scope))
                 bind = self._current().binding.bind
             if method in _BODILESS:
-                args, kwargs = bind(parse_query(scope["query_string"]))
+                values = parse_query(scope["query_string"])
+                if self._resumes:
+                    _resume(scope, values)
+                args, kwargs = bind(values)
                 context = CallContext(app, session, scope)
             else:
                 content, (args, kwargs) = await self._read(scope, fields, receive)
                 context = CallContext(app, session, scope, content.form, content.body)
-            result = await app.invoke(self._slot, context, args, kwargs)
-            data_type = result.result.data_type or ""
+            token = call_context.set(context)
+            try:
+                result = await self._slot.call(*args, **kwargs)
+            finally:
+                call_context.reset(token)
             if (
-                result.kind == "none"
-                and not result.info.exec_code
+                result.info is OK_INFO
+                and result.result.data_type not in SPECIAL
                 and self._is_enveloped
                 and not as_events
-                and data_type not in SPECIAL
-                and "/" not in data_type
                 and method != "HEAD"
             ):
                 body = encode(result)
@@ -162,7 +171,7 @@ class Endpoint:
         query = scope["query_string"]
         if fields.get(b"content-type") == b"application/json":
             body = await self._transport.body.read(fields, receive)
-            if body and not query and self._decode and self._slot.export is self.export:
+            if body and self._decode and not (query or self._resumes) and self._slot.export is self.export:
                 with suppress(Exception):  # then the long way says what is wrong
                     args, value = self._decode(body)
                     return Content(body=value, is_json=True), (args, {})
@@ -170,7 +179,10 @@ class Endpoint:
         else:
             content = await self._transport.read(fields, receive, self.export.binding)
         try:
-            return content, bind(self._current().binding, query_values(query), content)
+            values = query_values(query)
+            if self._resumes:
+                _resume(scope, values)
+            return content, bind(self._current().binding, values, content)
         except BaseException:
             content.close()
             raise
@@ -183,6 +195,13 @@ class Endpoint:
             return
         error = MethodNotAllowedError(scope["method"], self.methods)
         await exchange.respond(refusal(error, [allow]))
+
+
+def _resume(scope: Scope, values: dict[str, Any]) -> None:
+    """Add the id of the last event that the client has seen, which its header knows best."""
+    for name, value in scope["headers"]:
+        if name == b"last-event-id":
+            values[RESUME] = value.decode("utf-8", "replace")
 
 
 def _translated(error: Exception) -> Exception:
