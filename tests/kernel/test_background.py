@@ -5,6 +5,7 @@ import threading
 
 import anyio
 import pytest
+
 from pegboard import Result, current_app
 
 pytestmark = pytest.mark.anyio

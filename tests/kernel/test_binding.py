@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 import pytest
+
 from pegboard import App, Binding, RequestData
 from pegboard.errors import ConfigError, InputError
 

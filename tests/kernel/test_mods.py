@@ -6,6 +6,7 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
+
 from pegboard import App
 from pegboard._discovery import find_mods, mod_at
 from pegboard._loader import load_mod, unload_mod

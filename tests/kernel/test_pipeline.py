@@ -7,6 +7,7 @@ from functools import wraps
 
 import anyio
 import pytest
+
 from pegboard import CallContext, RequestData, Result, Session, current_session, entered, hookimpl
 from pegboard.contracts.call import Stage
 from pegboard.errors import ConfigError, ExportError, NotFoundError, UnavailableError

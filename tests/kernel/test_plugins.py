@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 import msgspec
 import pytest
+
 from pegboard import App, PluginManifest, Result, hookimpl
 from pegboard._discovery import PluginCandidate, find_plugins
 from pegboard._plugins import in_order

@@ -1,6 +1,7 @@
 """Slots and generations: what serves changes in one go, or not at all."""
 
 import pytest
+
 from pegboard import Binding, Declaration, Export, Generation, Registry
 from pegboard._export import ExportOptions
 from pegboard._registry import Staged

@@ -4,6 +4,7 @@ from contextlib import asynccontextmanager
 
 import anyio
 import pytest
+
 from pegboard._scope import Scope
 
 pytestmark = pytest.mark.anyio

@@ -7,6 +7,7 @@ from typing import Annotated
 import anyio
 import msgspec
 import pytest
+
 from pegboard import App, PluginManifest, hookimpl
 from pegboard._discovery import in_process_plugin
 from pegboard.contracts.asgi import Route

@@ -2,6 +2,7 @@
 
 import anyio
 import pytest
+
 from pegboard.testing import ClientGone, HttpClient
 
 pytestmark = pytest.mark.anyio

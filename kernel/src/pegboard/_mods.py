@@ -171,26 +171,44 @@ class ModHost:
     def declare(self, declaration: Declaration) -> None:
         """Take an export that is declared on the app itself, at any time.
 
+        An initial function that is declared while the app runs is started at once.
+
         Raises:
             LoadError: If the app runs and the declaration is wrong.
         """
-        self._inline.append(declaration)
         if self._app.is_running:
-            self._commit_inline()
+            for export, call in self._commit_inline(self.stage([declaration], self._inline_home())):
+                self._app.spawn(self._run_initial, export, call, name=export.address)
+        self._inline.append(declaration)
 
-    def load_inline(self) -> None:
-        """Let the exports serve that were declared on the app before it started."""
+    async def load_inline(self) -> None:
+        """Let the exports serve that were declared on the app before it started.
+
+        Raises:
+            LoadError: If a declaration is wrong, or an initial function fails.
+        """
         if self._inline:
-            self._commit_inline()
+            staged = self.stage(self._inline, self._inline_home())
+            for export, call in self._commit_inline(staged):
+                await self._run_initial(export, call)
 
-    def _commit_inline(self) -> None:
-        generation = self.generations.get(INLINE) or self._new_generation(INLINE)
-        try:
-            self._app.registry.commit(self.stage(self._inline, generation))
-        except PegboardError:
-            self._inline.pop()
-            raise
-        self.generations[INLINE] = generation
+    def _inline_home(self) -> Generation:
+        generation = self.generations.get(INLINE)
+        if generation is None:
+            generation = self.generations[INLINE] = self._new_generation(INLINE)
+            generation.scope.defer("exports", lambda: self._app.registry.withdraw(INLINE))
+        return generation
+
+    def _commit_inline(self, staged: Staged) -> list[tuple[Export, Call]]:
+        """Let staged exports serve beside those that do; return the initial ones."""
+        registry = self._app.registry
+        registry.check(staged)
+        for address, (export, _) in staged.calls.items():
+            if address in registry.table:
+                raise LoadError(f"{_place(export.declaration)}: {address} is exported twice")
+        self._defer_exits(staged)
+        registry.commit(staged, is_addition=True)
+        return [each for each in staged.calls.values() if each[0].options.initial]
 
     def _defer_exits(self, staged: Staged) -> None:
         for export, call in staged.calls.values():

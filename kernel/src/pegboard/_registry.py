@@ -124,12 +124,20 @@ class Registry:
                 msg = f"{address} is exported by {owner} already"
                 raise ConflictError(msg)
 
-    def commit(self, staged: Staged) -> None:
-        """Make the staged exports the ones that serve; those their owner no longer has vanish."""
+    def commit(self, staged: Staged, *, is_addition: bool = False) -> None:
+        """Make the staged exports the ones that serve; those their owner no longer has vanish.
+
+        Args:
+            staged: What is to serve.
+            is_addition: Whether the others of the owner stay.
+
+        Raises:
+            ConflictError: If an address belongs to another mod or plugin.
+        """
         self.check(staged)
         owner = staged.generation.owner
         for address in [a for a, holder in self._owners.items() if holder == owner]:
-            if address not in staged.calls:
+            if address not in staged.calls and not is_addition:
                 self._remove(address)
         for address, (export, call) in staged.calls.items():
             slot = self.slot(address)
