@@ -56,7 +56,9 @@ def draw_index(app: App, report: HealthReport, *, root: str, assets: str) -> byt
         _checks(report),
         id="main",
     )
-    header = _header(app, report, root=root, assets=assets)
+    mods = {each.mod for each in exports}
+    facts = f" {_count(len(mods), 'mod')}, {_count(len(app.plugins.active), 'plugin')}"
+    header = _header(app.name, report, facts, root=root, assets=assets)
     return page(_SKIP, header, main, _FOOTER, title=app.name, root=root, assets=assets)
 
 
@@ -90,18 +92,14 @@ _FOOTER = element(
 )
 
 
-def _header(app: App, report: HealthReport, *, root: str, assets: str) -> Markup:
-    active = len(app.plugins.active)
-    status = element(
-        "p",
-        element("a", _STATUS[report.status], href=f"{root}/health", class_=f"pill {report.status}"),
-        f" {_count(len(app.mods.generations), 'mod')}, {_count(active, 'plugin')}",
-    )
+def _header(name: str, report: HealthReport, facts: str, *, root: str, assets: str) -> Markup:
+    kind = f"pill {report.status}"
+    pill = element("a", _STATUS[report.status], href=f"{root}/health", class_=kind)
     links = (("docs", "API explorer"), ("openapi.json", "OpenAPI"), ("health", "Health"))
     return element(
         "header",
         element("img", src=f"{assets}/icon.svg", alt="", width="56", height="56"),
-        element("div", element("h1", app.name), status),
+        element("div", element("h1", name), element("p", pill, facts)),
         element(
             "nav",
             [element("a", text, href=f"{root}/{path}") for path, text in links],

@@ -64,7 +64,7 @@ ENVELOPE: Schema = {
 def schemas_of(types: Sequence[Any]) -> tuple[list[Schema], dict[str, Schema]]:
     """Return the schema of each type, and the named ones that they refer to.
 
-    A type that has no schema is described as anything.
+    A type that has no schema is described as anything, under its name.
     """
     describable = [each if _has_schema(each) else Any for each in types]
     schemas, components = _components(describable)
@@ -105,7 +105,7 @@ def is_flat(schema: Schema, components: Mapping[str, Schema]) -> bool:
 
 def _components(types: Sequence[Any]) -> tuple[tuple[Schema, ...], dict[str, Schema]]:
     return msgspec.json.schema_components(
-        types, schema_hook=lambda _: {}, ref_template=_REFERENCE + "{name}"
+        types, schema_hook=lambda kind: {"title": kind.__name__}, ref_template=_REFERENCE + "{name}"
     )
 
 

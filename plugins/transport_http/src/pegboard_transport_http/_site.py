@@ -13,6 +13,7 @@ import msgspec
 from pegboard.contracts.asgi import Route
 from pegboard.errors import MethodNotAllowedError, NotFoundError
 from pegboard_transport_http._asset import ASSETS, assets
+from pegboard_transport_http._compression import Compressor
 from pegboard_transport_http._docs import draw_docs
 from pegboard_transport_http._exchange import Exchange, StalledClientError
 from pegboard_transport_http._head import HeadCheck, check_path
@@ -70,6 +71,9 @@ class Site:
         self._app = app
         self._settings = settings
         self._head = HeadCheck()
+        self._compressor = Compressor(
+            smallest=settings.compress_from, level=settings.compress_level
+        )
         self._health = Health(app)
         self._assets = assets()
         self._documents: dict[str, bytes] = {}
@@ -90,6 +94,7 @@ class Site:
             allow = [ALLOW] if isinstance(error, MethodNotAllowedError) else []
             response = refusal(error, allow, what=scope["path"], dev=self._app.dev)
         response.headers = [*response.headers, *SECURITY]
+        await self._compressor.apply(response, exchange.header(b"accept-encoding"))
         with suppress(StalledClientError):
             await exchange.respond(response)
 
@@ -150,7 +155,8 @@ def _unless_known(response: Response, known: bytes) -> Response:
     if NEVER in response.headers:
         return response
     tag = b'"%s"' % sha256(response.body).hexdigest()[:24].encode()
-    headers = [*response.headers, (b"etag", tag)]
+    # weak, since compressed or not it is the same version
+    headers = [*response.headers, (b"etag", b"W/" + tag)]
     tags = {each.strip().removeprefix(b"W/") for each in known.split(b",")}
     if tags & {tag, b"*"}:
         return Response(304, headers)

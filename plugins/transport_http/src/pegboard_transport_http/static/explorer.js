@@ -164,7 +164,7 @@ function drawExport(chosen) {
   return [
     h("h1", {}, h("code", {}, h("small", {}, `${chosen.mod}.`), chosen.name)),
     chosen.summary !== chosen.name && h("p.lead", {}, chosen.summary),
-    chosen.description && h("p.prose", {}, chosen.description),
+    ...paragraphs(chosen.description).map((each) => h("p.prose", {}, each)),
     h("div.facts", {},
       methodChoice(chosen.operations, draw),
       h("code.path", {}, root + chosen.operations[0].path),
@@ -174,6 +174,12 @@ function drawExport(chosen) {
     place,
     answer,
   ].filter(Boolean);
+}
+
+/** Join the lines of each paragraph, but not those of lists and of indented text. */
+function paragraphs(text) {
+  const joined = text.replace(/(\S)\n(?=[^\s*+-])/g, "$1 ");
+  return joined.split(/\n{2,}/).filter((each) => each.trim());
 }
 
 function methodChoice(operations, draw) {
