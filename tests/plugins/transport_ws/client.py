@@ -1,5 +1,6 @@
 """A WebSocket client that talks to an ASGI callable in process."""
 
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Self
@@ -11,7 +12,7 @@ from anyio.abc import TaskGroup
 TIMEOUT = 5
 
 
-class Closed(Exception):
+class Closed(Exception):  # noqa: N818 - an end, and no error
     """The app closed the socket."""
 
     def __init__(self, code: int, reason: str) -> None:
@@ -20,13 +21,32 @@ class Closed(Exception):
         self.reason = reason
 
 
-class Refused(Exception):
+class Refused(Exception):  # noqa: N818 - an answer, and no error
     """The app refused the handshake."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(status, reason)
         self.status = status
         self.reason = reason
+
+
+class Pipe:
+    """Messages on their way, without a bound and without a wait that is not needed."""
+
+    def __init__(self) -> None:
+        self._messages: deque[dict[str, Any]] = deque()
+        self._arrived = anyio.Event()
+
+    def put(self, message: dict[str, Any]) -> None:
+        self._messages.append(message)
+        self._arrived.set()
+
+    async def get(self) -> dict[str, Any]:
+        await anyio.lowlevel.checkpoint()
+        while not self._messages:
+            self._arrived = anyio.Event()
+            await self._arrived.wait()
+        return self._messages.popleft()
 
 
 class Client:
@@ -42,8 +62,7 @@ class Client:
         self.ended = anyio.Event()
         self.cancel = anyio.CancelScope()
         self._asgi = asgi
-        self._to_app, self._receive = anyio.create_memory_object_stream[dict[str, Any]](10_000)
-        self._send, self._from_app = anyio.create_memory_object_stream[dict[str, Any]](10_000)
+        self._to_app, self._from_app = Pipe(), Pipe()
         self._reading = anyio.Event()
         self._reading.set()
         self._is_gone = False
@@ -54,18 +73,18 @@ class Client:
         return self
 
     def start(self, tasks: TaskGroup) -> None:
-        self._to_app.send_nowait({"type": "websocket.connect"})
+        self._to_app.put({"type": "websocket.connect"})
         tasks.start_soon(self._run)
 
     async def accepted(self) -> None:
         with anyio.fail_after(TIMEOUT):
-            message = await self._from_app.receive()
+            message = await self._from_app.get()
             if message["type"] == "websocket.accept":
                 self.subprotocol = message["subprotocol"]
                 return
             if message["type"] == "websocket.close":
                 raise Refused(403, message["reason"])
-            body = (await self._from_app.receive())["body"]
+            body = (await self._from_app.get())["body"]
             envelope = msgspec.json.decode(body)
             assert envelope["info"]["exec_code"] == message["status"]
             raise Refused(message["status"], envelope["info"]["help_text"])
@@ -74,14 +93,14 @@ class Client:
         await self.send_text(msgspec.json.encode(payload).decode())
 
     async def send_text(self, text: str) -> None:
-        await self._to_app.send({"type": "websocket.receive", "text": text, "bytes": None})
+        self._to_app.put({"type": "websocket.receive", "text": text, "bytes": None})
 
     async def send_bytes(self, data: bytes) -> None:
-        await self._to_app.send({"type": "websocket.receive", "bytes": data})
+        self._to_app.put({"type": "websocket.receive", "bytes": data})
 
     async def receive(self) -> Any:
         with anyio.fail_after(TIMEOUT):
-            message = await self._from_app.receive()
+            message = await self._from_app.get()
         if message["type"] == "websocket.close":
             raise Closed(message["code"], message["reason"])
         text = message.get("text")
@@ -105,30 +124,27 @@ class Client:
         """Go away, and wait until the app has noticed."""
         self._is_gone = True
         self.resume()
-        self._to_app.send_nowait({"type": "websocket.disconnect", "code": code})
+        self._to_app.put({"type": "websocket.disconnect", "code": code})
         with anyio.fail_after(TIMEOUT):
             await self.ended.wait()
 
     async def aclose(self) -> None:
         if not self.ended.is_set():
             await self.leave()
-        self._from_app.close()
 
     async def _run(self) -> None:
         try:
             with self.cancel:
-                await self._asgi(self.scope, self._receive.receive, self._take)
+                await self._asgi(self.scope, self._to_app.get, self._take)
         finally:
             self.ended.set()
-            for stream in (self._to_app, self._receive, self._send):
-                stream.close()
 
     async def _take(self, message: dict[str, Any]) -> None:
         await anyio.lowlevel.checkpoint()
         await self._reading.wait()
         if self._is_gone:
             raise OSError("the client has gone")
-        self._send.send_nowait(message)
+        self._from_app.put(message)
 
 
 def scope_of(

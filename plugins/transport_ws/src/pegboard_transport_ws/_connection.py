@@ -1,4 +1,4 @@
-"""One open socket: its handlers are called in turn, and one task sends what waits for it.
+"""One open socket: its handlers are called in turn, and what waits for it is sent.
 
 Two rules hold here. Whoever sets `_sending` owns the socket's sending side until it is unset, so
 that no two tasks send at once. Code of a mod is reached through the endpoint for each event, so
@@ -13,32 +13,31 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from anyio import CancelScope, create_task_group, move_on_after
+from anyio import CancelScope, Event, move_on_after
 
 from pegboard import Connection as Handshake
-from pegboard import Result, entered
+from pegboard import Result, current_request, entered
 from pegboard.errors import AccessError, PegboardError
 from pegboard_transport_ws._context import WebSocketContext
 from pegboard_transport_ws._endpoint import handlers_of
-from pegboard_transport_ws._frame import Frame, decode, encode, exceeds
-from pegboard_transport_ws._handler import Event
-from pegboard_transport_ws._outbox import Outbox
 from pegboard_transport_ws._failure import FIRST_SERVER_ERROR, describe
+from pegboard_transport_ws._frame import Frame, decode, encode, exceeds
+from pegboard_transport_ws._handler import Given
+from pegboard_transport_ws._outbox import Outbox
 from pegboard_transport_ws._refusal import Refusal, refuse, shortened, verdict
-from pegboard_transport_ws._signal import create_signal
 from pegboard_transport_ws._stall import Stall
 
 if TYPE_CHECKING:
     from pegboard import App, Export, RequestData
     from pegboard.contracts.asgi import Message, Receive, Scope, Send
     from pegboard_transport_ws._endpoint import Endpoint
-    from pegboard_transport_ws._handler import Handler
+    from pegboard_transport_ws._handler import Handler, Handlers
     from pegboard_transport_ws._hub import Hub
 
 __all__ = ["Closing", "Connection"]
 
-BACKLOG = 64
-"""Messages that may wait for a client while its next message is handled; see `_read`."""
+ENOUGH = 4
+"""Pressure of the outbox above which a client is not read from; see `_converse`."""
 
 _logger = logging.getLogger("pegboard.transport_ws")
 
@@ -72,6 +71,7 @@ class Connection:
     """
 
     __slots__ = (
+        "__weakref__",
         "_app",
         "_cut_at",
         "_drained",
@@ -83,10 +83,11 @@ class Connection:
         "_level",
         "_orphaned",
         "_receive",
+        "_request",
         "_scope",
         "_send",
+        "_sender",
         "_sending",
-        "_signal",
         "_stall",
         "_subprotocol",
         "_values",
@@ -121,8 +122,8 @@ class Connection:
         self._scope = scope
         self._receive = receive
         self._send = send
-        self._signal = create_signal()
-        self._drained = create_signal()
+        self._drained: Event | None = None
+        self._sender: CancelScope | None = None
         self._within = CancelScope()
         self._sending = True  # nothing is sent before the handshake is answered
         self._is_open = self._handling = self._ended = False
@@ -131,6 +132,7 @@ class Connection:
         self._subprotocol = _agreed(scope, hub.config.subprotocols)
         self._cut_at: float | None = None
         self._orphaned: Export | None = None
+        self._request: RequestData | None = None
         self._stall, self._idle = Stall(monotonic()), Stall(monotonic())
 
     # -- for the hub and the transport -----------------------------------------------------
@@ -145,7 +147,7 @@ class Connection:
             return False
         if not self._sending:
             self._sending = True
-            self._signal.set()
+            self._hub.senders.add(self)
         return True
 
     def close(self, code: int, reason: str) -> bool:
@@ -155,10 +157,24 @@ class Connection:
         self.closing = Closing(code, shortened(reason))
         self._cut_at = monotonic() + self._hub.config.close_timeout
         self._hub.retire(self)
+        if self._drained is not None:
+            self._drained.set()
         if not self._sending:
             self._sending = True
-            self._signal.set()
+            self._hub.senders.add(self)
         return True
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the caller is a handler of this connection: one that may wait for its client."""
+        return self._handling and current_request() is self._request
+
+    async def wait_for_room(self) -> None:
+        """Wait until not much waits to be sent; if the client takes nothing, it is cut in time."""
+        while self.outbox.pressure > ENOUGH and self.closing is None:
+            if self._drained is None or self._drained.is_set():
+                self._drained = Event()
+            await self._drained.wait()
 
     def orphan(self, export: Export) -> None:
         """Close since the handler was removed; its `on_disconnect` is still called."""
@@ -176,9 +192,9 @@ class Connection:
         is_due = self._is_open and self._sending
         if self._stall.seconds(self.sent, now, is_due=is_due) >= config.send_timeout:
             self._give_up()
-            self._within.cancel()
+            self._cut()
         elif self._cut_at is not None and now >= self._cut_at:
-            self._within.cancel()
+            self._cut()
         elif config.idle_timeout:
             is_due = self._is_open and not self._handling
             if self._idle.seconds(self.received, now, is_due=is_due) >= config.idle_timeout:
@@ -191,7 +207,8 @@ class Connection:
             request: The handshake, with the session of who is there.
             level: The level that was required of them.
         """
-        self._values, self._level = request.session.to_dict(), level
+        self._request, self._level = request, level
+        self._values = request.session.to_dict()
         self._hub.add(self, self.endpoint.channel_id)
         try:
             with entered(self._app, request):
@@ -212,6 +229,7 @@ class Connection:
             with CancelScope() as self._within:
                 await self._converse()
         finally:
+            self._cut()
             self._hub.retire(self)
             await self._say_goodbye()
 
@@ -239,27 +257,27 @@ class Connection:
             status = error.status if isinstance(error, PegboardError) else FIRST_SERVER_ERROR
             return Refusal(status, self._describe(error, "on_connect")["message"])
         if isinstance(answer, dict):
-            self._values.update(answer.get("session") or {})
-            self._subprotocol = answer.get("subprotocol", self._subprotocol)
+            self._take(answer)
         return verdict(answer)
+
+    def _take(self, answer: dict[str, Any]) -> None:
+        """Take what else `on_connect` says in its answer."""
+        if isinstance(answer.get("session"), dict):
+            self._values.update(answer["session"])
+        if answer.get("subprotocol") in (self._scope.get("subprotocols") or ()):
+            self._subprotocol = answer["subprotocol"]
 
     # -- the conversation ------------------------------------------------------------------
 
     async def _converse(self) -> None:
-        accept = {"type": "websocket.accept", "subprotocol": self._subprotocol}
-        if not await self._transmit(accept):
-            return
-        async with create_task_group() as tasks:
-            tasks.start_soon(self._write, name=f"outbox of {self.id}")
-            await self._read()
-            tasks.cancel_scope.cancel()
-
-    async def _read(self) -> None:
         """Handle messages one after the other.
 
         The next message is taken from the server, and so from the client, only once the last one
         is handled and no more than a few answers wait for the client.
         """
+        accept = {"type": "websocket.accept", "subprotocol": self._subprotocol}
+        if await self._is_sent(accept):
+            self._stop_sending()
         while not self._ended:
             message = await self._receive()
             if message["type"] == "websocket.disconnect":
@@ -269,36 +287,46 @@ class Connection:
                 self._handling = True
                 await self._handle(message)
                 self._handling = False
-            while len(self.outbox) > BACKLOG and self.closing is None:
-                await self._drained.wait()
+            await self.wait_for_room()
 
     async def _handle(self, message: Message) -> None:
         if exceeds(message, self._hub.config.max_message):
             self.close(1009, f"a message has more than {self._hub.config.max_message} bytes")
             return
         export = self.endpoint.export
-        if export is None or not await self._is_admitted(export):
+        if export is None:
             return
-        handler = handlers_of(export).on_message
-        if handler is None:
+        if export.required_level != self._level and not await self._is_admitted(export):
             return
+        handlers = handlers_of(export)
+        if handlers.on_message is None:
+            return
+        generation = export.generation
+        generation.leases += 1
         try:
-            answer = await self._call(export, handler, decode(message))
-            if isinstance(answer, SENDABLE):
-                await self._reply(encode(answer))
-            if isinstance(answer, Result):
-                self._app.run_tasks(answer)
+            answer = await handlers.on_message(self._given(handlers, decode(message)))
+            if answer is not None:
+                await self._answer(answer)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - becomes the answer, and is logged
             await self._reply(encode(self._describe(error, "on_message")))
+        finally:
+            generation.leases -= 1
+
+    async def _answer(self, answer: Any) -> None:
+        if isinstance(answer, SENDABLE):
+            await self._reply(encode(answer))
+        if isinstance(answer, Result):
+            self._app.run_tasks(answer)
 
     async def _is_admitted(self, export: Export) -> bool:
-        """Ask again who may be here, where a reload has changed the level."""
-        if export.required_level == self._level:
-            return True
+        """Ask again who may be here, since a reload has changed the level."""
         try:
             await self._app.authorize(export, Handshake(self._scope))
         except AccessError as error:
             self.close(1008, str(error))
+            return False
+        except Exception as error:  # noqa: BLE001 - a plugin's failure denies, and is logged
+            self.close(1011, self._describe(error, "the session")["message"])
             return False
         self._level = export.required_level
         return True
@@ -316,14 +344,16 @@ class Connection:
         if limit.cancelled_caught:
             _logger.error("on_disconnect of %s was cut off", self.endpoint.channel_id)
 
-    async def _call(self, export: Export, handler: Handler, payload: Any = None) -> Any:
-        generation = export.generation
-        context = self._context() if handlers_of(export).with_context else None
-        generation.leases += 1
+    async def _call(self, export: Export, handler: Handler) -> Any:
+        export.generation.leases += 1
         try:
-            return await handler(Event(self._app, self.id, self._values, context, payload))
+            return await handler(self._given(handlers_of(export)))
         finally:
-            generation.leases -= 1
+            export.generation.leases -= 1
+
+    def _given(self, handlers: Handlers, payload: Any = None) -> Given:
+        context = self._context() if handlers.with_context else None
+        return Given(self._app, self.id, self._values, context, payload)
 
     def _context(self) -> WebSocketContext:
         handshake, values = Handshake(self._scope), self._values
@@ -341,6 +371,27 @@ class Connection:
 
     # -- sending ---------------------------------------------------------------------------
 
+    async def flush(self, scope: CancelScope) -> None:
+        """Send what waits, and the close if that is due; called by a sender."""
+        self._sender = scope
+        try:
+            while (frame := self.outbox.take()) is not None:
+                await self._send(frame.message)
+                self.sent += 1
+            if self.closing is not None:
+                code, reason = self.closing.code, self.closing.reason
+                await self._send({"type": "websocket.close", "code": code, "reason": reason})
+                self._end()
+                return  # nothing is sent any more: `_sending` stays set
+        except Exception as error:  # noqa: BLE001 - servers differ in how they say it
+            self._lose(error)
+            return
+        finally:
+            self._sender = None
+        self._sending = False
+        if self._drained is not None:
+            self._drained.set()
+
     async def _reply(self, frame: Frame) -> None:
         """Send to the client whose message was handled: at once, if nobody else is sending.
 
@@ -348,48 +399,32 @@ class Connection:
         """
         if self._sending or self.closing is not None:
             self.put(frame)
-            return
-        self._sending = True
-        if not await self._transmit(frame.message):
-            self._end()
-        elif self.outbox or self.closing is not None:
-            self._signal.set()
         else:
-            self._sending = False
+            self._sending = True
+            if await self._is_sent(frame.message):
+                self.sent += 1
+                self._stop_sending()
 
-    async def _write(self) -> None:
-        """Send what waits until the connection closes, then close it."""
-        if await self._drain() and self.closing is not None:
-            code, reason = self.closing.code, self.closing.reason
-            await self._transmit({"type": "websocket.close", "code": code, "reason": reason})
-        self._end()
-
-    async def _drain(self) -> bool:
-        outbox, send = self.outbox, self._send
-        try:
-            while True:
-                while (frame := outbox.take()) is not None:
-                    await send(frame.message)
-                    self.sent += 1
-                self._drained.set()
-                if self.closing is not None:
-                    return True
-                self._sending = False
-                await self._signal.wait()
-        except Exception as error:  # noqa: BLE001 - servers differ in how they say it
-            return self._is_lost(error)
-
-    async def _transmit(self, message: Message) -> bool:
+    async def _is_sent(self, message: Message) -> bool:
         try:
             await self._send(message)
         except Exception as error:  # noqa: BLE001 - servers differ in how they say it
-            return self._is_lost(error)
-        self.sent += 1
+            self._lose(error)
+            return False
         return True
 
-    def _is_lost(self, error: Exception) -> bool:
+    def _stop_sending(self) -> None:
+        """Hand the sending side over to a sender, if something waits, or to whoever comes."""
+        if self.outbox or self.closing is not None:
+            self._hub.senders.add(self)
+        else:
+            self._sending = False
+
+    def _lose(self, error: Exception) -> None:
         _logger.debug("connection %s was lost: %r", self.id, error)
-        return False
+        self.outbox.clear()
+        self.close(1006, "the connection was lost")
+        self._end()
 
     def _give_up(self) -> None:
         """Close a connection that does not take what it is sent."""
@@ -398,10 +433,17 @@ class Connection:
             self._hub.slow_closed += 1
 
     def _end(self) -> None:
-        """Let the reader end: now, or once the handler that runs has returned."""
+        """Let the conversation end: now, or once the handler that runs has returned."""
         self._ended = True
         if not self._handling:
             self._within.cancel()
+
+    def _cut(self) -> None:
+        """End the conversation, whatever runs for it."""
+        self._ended = True
+        self._within.cancel()
+        if self._sender is not None:
+            self._sender.cancel()
 
 
 def _agreed(scope: Scope, spoken: tuple[str, ...]) -> str | None:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pegboard import Export, Slot
     from pegboard_transport_ws._handler import Handlers
 
-__all__ = ["ATTACHMENT", "Endpoint", "EndpointTable"]
+__all__ = ["ATTACHMENT", "Endpoint", "EndpointTable", "handlers_of"]
 
 ATTACHMENT = "transport_ws"
 """Where the compiled handlers are in `export.attachments`."""
@@ -27,9 +27,9 @@ class Endpoint:
 
     __slots__ = ("channel_id", "export")
 
-    def __init__(self, channel_id: str, export: Export) -> None:
+    def __init__(self, channel_id: str) -> None:
         self.channel_id = channel_id
-        self.export: Export | None = export
+        self.export: Export | None = None
 
 
 class EndpointTable:
@@ -68,11 +68,9 @@ class EndpointTable:
             if slot.export is not None and ATTACHMENT in slot.export.attachments
         }
         for path, export in present.items():
-            endpoint = self._endpoints.get(path)
-            if endpoint is None:
-                self._endpoints[path] = Endpoint(handlers_of(export).channel_id, export)
-            else:
-                endpoint.export = export
+            if path not in self._endpoints:
+                self._endpoints[path] = Endpoint(handlers_of(export).channel_id)
+            self._endpoints[path].export = export
         for path in self._endpoints.keys() - present.keys():
             self._remove(self._endpoints.pop(path))
 

@@ -13,9 +13,13 @@ from pegboard_transport_ws._frame import encode
 
 if TYPE_CHECKING:
     from pegboard_transport_ws._connection import Connection
+    from pegboard_transport_ws._sender import SenderPool
     from pegboard_transport_ws.config import WsConfig
 
 __all__ = ["Hub", "HubStatistics"]
+
+SAMPLE = 8
+"""Receivers of a broadcast that tell how far the sending is behind."""
 
 LONGEST_TICK = 1.0  # seconds between two looks at the connections, at most
 
@@ -47,17 +51,19 @@ class HubStatistics(msgspec.Struct, frozen=True, kw_only=True):
 class Hub:
     """The `Channels` service. To be used on the event loop.
 
-    A payload is encoded once, put into the queue of each receiver, and sent from there by that
-    receiver's own task, so that a slow connection delays nobody. Sending yields to the event loop
-    once, for the queues to move while somebody sends much.
+    A payload is encoded once and put into the queue of each receiver, from where a pool of tasks
+    sends it, so that a slow connection delays nobody. The fuller the queues, the longer does a call
+    yield to the event loop, for them to move; a handler that sends to its own client waits for it.
 
     Attributes:
         config: The settings.
+        senders: The tasks that send.
         slow_closed: Connections closed because they took nothing.
     """
 
     def __init__(self, config: WsConfig) -> None:
         self.config = config
+        self.senders: SenderPool
         self.slow_closed = 0
         self._connections: dict[str, Connection] = {}
         self._channels: dict[str, dict[str, Connection]] = {}
@@ -72,8 +78,13 @@ class Hub:
             TypeError: If the payload cannot be expressed in JSON.
         """
         connection = self._connections.get(conn_id)
-        is_queued = connection is not None and connection.put(encode(payload))
-        await lowlevel.checkpoint()
+        if connection is None:
+            return False
+        is_queued = connection.put(encode(payload))
+        if connection.is_own:
+            await connection.wait_for_room()
+        else:
+            await _yield(connection.outbox.pressure)
         return is_queued
 
     async def broadcast(self, channel_id: str, payload: Any, source_conn_id: str = "") -> int:
@@ -82,16 +93,17 @@ class Hub:
         Raises:
             TypeError: If the payload cannot be expressed in JSON.
         """
+        # A copy, since a full queue may close its connection and take it out of the channel.
+        members = tuple(self._channels.get(channel_id, {}).values())
+        if not members:
+            return 0
+        frame = encode(payload)
         count = 0
-        members = self._channels.get(channel_id)
-        if members:
-            frame = encode(payload)
-            source = members.get(source_conn_id)
-            # A copy, since a full queue may close its connection and take it out of the channel.
-            for member in tuple(members.values()):
-                if member is not source and member.put(frame):
-                    count += 1
-        await lowlevel.checkpoint()
+        for member in members:
+            if member.id != source_conn_id and member.put(frame):
+                count += 1
+        # The best of a few: if even that one is behind, sending is; a slow one delays nobody.
+        await _yield(1 + min(member.outbox.pressure for member in members[:SAMPLE]))
         return count
 
     async def join(self, conn_id: str, channel_id: str) -> bool:
@@ -172,9 +184,11 @@ class Hub:
         tick = min(LONGEST_TICK, min(deadlines) / 4)
         while True:
             await sleep(tick)
-            now = monotonic()
-            for connection in self.members():
-                connection.check(now)
+            self._check(monotonic())
+
+    def _check(self, now: float) -> None:
+        for connection in self.members():
+            connection.check(now)
 
     def _enter(self, connection: Connection, channel_id: str) -> None:
         limit = self.config.max_channels
@@ -190,3 +204,9 @@ class Hub:
         del members[connection.id]
         if not members:
             del self._channels[channel_id]
+
+
+async def _yield(rounds: int) -> None:
+    """Let others run, a number of times."""
+    for _ in range(rounds):
+        await lowlevel.checkpoint()

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Outbox"]
 
+FULL = 64
+
 
 class Outbox:
     """A queue of frames, bounded by count and by bytes.
@@ -61,6 +63,12 @@ class Outbox:
 
     def __len__(self) -> int:
         return len(self._frames)
+
+    @property
+    def pressure(self) -> int:
+        """How full the queue is, from 0 for empty to 64 for full; more with a very large frame."""
+        by_count = len(self._frames) * FULL // self._limit
+        return max(by_count, self.size * FULL // self._bytes_limit)
 
     def _fits(self, frame: Frame) -> bool:
         waiting = len(self._frames)

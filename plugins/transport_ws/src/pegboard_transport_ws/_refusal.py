@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -55,10 +56,15 @@ async def refuse(scope: Scope, send: Send, refusal: Refusal) -> None:
     A server that lacks the ASGI extension `websocket.http.response` is told to close with 1008
     instead, which it makes a bare 403 of.
     """
-    if "websocket.http.response" not in (scope.get("extensions") or {}):
-        close = {"type": "websocket.close", "code": POLICY_VIOLATION}
-        await send({**close, "reason": shortened(refusal.reason)})
-        return
+    with suppress(OSError):  # the client has gone already
+        if "websocket.http.response" in (scope.get("extensions") or {}):
+            await _deny(send, refusal)
+        else:
+            reason = shortened(refusal.reason)
+            await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": reason})
+
+
+async def _deny(send: Send, refusal: Refusal) -> None:
     envelope = Result.default_user_error(info=refusal.reason, exec_code=refusal.status)
     body = msgspec.json.encode(envelope)
     headers = [

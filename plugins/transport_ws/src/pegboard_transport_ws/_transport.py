@@ -21,9 +21,10 @@ from pegboard_transport_ws._limit import ConnectionLimit
 from pegboard_transport_ws._origin import is_allowed_origin
 from pegboard_transport_ws._refusal import FORBIDDEN, HTTP_ERRORS, Refusal, refuse
 from pegboard_transport_ws._registration import Registration
+from pegboard_transport_ws._sender import SenderPool
 
 if TYPE_CHECKING:
-    from pegboard import App, Export, Session
+    from pegboard import App, Export
     from pegboard.contracts.asgi import Receive, Scope, Send
     from pegboard_transport_ws.config import WsConfig
 
@@ -79,10 +80,12 @@ class Transport:
         unsubscribe = app.registry.subscribe(self.endpoints.update)
         try:
             async with create_task_group() as tasks:
+                self.hub.senders = SenderPool(tasks)
                 tasks.start_soon(self.hub.watch)
                 tasks.start_soon(self._stop_with_app)
                 yield
                 await self._aclose()
+                self.hub.senders.close()
                 tasks.cancel_scope.cancel()
         finally:
             unsubscribe()
@@ -109,32 +112,34 @@ class Transport:
     async def _serve(
         self, endpoint: Endpoint, handshake: Handshake, receive: Receive, send: Send
     ) -> None:
-        export = endpoint.export
-        if export is None:
-            return
-        try:
-            request = Request.from_scope(handshake.scope)
-        except ValueError:
-            await refuse(handshake.scope, send, Refusal(400, "the query is not UTF-8"))
-            return
-        level = export.required_level
-        answer = await self._ask(export, handshake, request)
+        answer = await self._identify(endpoint, handshake)
         if isinstance(answer, Refusal):
             await refuse(handshake.scope, send, answer)
             return
         connection = Connection(
             self._app, self.hub, endpoint, scope=handshake.scope, receive=receive, send=send
         )
-        await connection.run(RequestData(request, answer), level)
+        await connection.run(*answer)
 
-    async def _ask(
-        self, export: Export, handshake: Handshake, request: Request
-    ) -> Session | Refusal:
-        """Find out who asks and whether the export is open to them."""
+    async def _identify(
+        self, endpoint: Endpoint, handshake: Handshake
+    ) -> tuple[RequestData, int] | Refusal:
+        """Return the handshake with the session of who asks, and the level that they needed.
+
+        The export is looked at here only: no frame that lives as long as the socket holds it.
+        """
+        export = endpoint.export
+        if export is None:
+            return Refusal(404, "the handler was removed")
+        try:
+            request = Request.from_scope(handshake.scope)
+        except ValueError:
+            return Refusal(400, "the query is not UTF-8")
+        level = export.required_level
         try:
             with fail_after(self._config.connect_timeout):
                 refusal = await self._intercept(request) if self._app.request_hooks else None
-                return refusal or await self._app.authorize(export, handshake)
+                session = await self._app.authorize(export, handshake)
         except PegboardError as error:
             return Refusal.of(error)
         except TimeoutError:
@@ -142,6 +147,7 @@ class Transport:
         except Exception as error:  # noqa: BLE001 - a plugin's failure denies, and is logged
             told = describe(self._app, error, f"the handshake of {handshake.path}")
             return Refusal(FIRST_SERVER_ERROR, told["message"])
+        return refusal or (RequestData(request, session), level)
 
     async def _intercept(self, request: Request) -> Refusal | None:
         """Let plugins answer in place of a handler: an answer is a refusal here."""

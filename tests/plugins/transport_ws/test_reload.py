@@ -1,0 +1,154 @@
+"""Open sockets and the replacing of code."""
+
+import gc
+import weakref
+from typing import Any
+
+import anyio
+import pytest
+
+from pegboard import App, Session, hookimpl
+from pegboard._export import collected
+from tests.plugins.transport_ws.client import connect
+from tests.plugins.transport_ws.conftest import RunApp
+
+pytestmark = pytest.mark.anyio
+TALK = "/ws/Room/talk"
+
+
+class Version:
+    """The handlers of one version of a mod."""
+
+    def __init__(self, number: int, heard: list[Any]) -> None:
+        self.number = number
+        self.heard = heard
+        self.release = anyio.Event()
+
+    async def on_connect(self, conn_id: str) -> None:
+        self.heard.append(("connect", self.number))
+
+    async def on_message(self, payload: Any) -> Any:
+        if payload == "wait":
+            await self.release.wait()
+        return {"version": self.number}
+
+    async def on_disconnect(self, conn_id: str) -> None:
+        self.heard.append(("disconnect", self.number))
+
+
+def load(app: App, version: Version | None, *, name: str = "room", level: int = 0) -> Any:
+    """Replace the mod `Room` as a reload does; return its generation."""
+    with collected() as declarations:
+        if version is not None:
+
+            @app.export(name=name, mod_name="Room", websocket_handler="talk", level=level)
+            def room() -> Any:
+                return {
+                    "on_connect": version.on_connect,
+                    "on_message": version.on_message,
+                    "on_disconnect": version.on_disconnect,
+                }
+
+    generation = app.mods._new_generation("Room")
+    app.registry.commit(app.mods.stage(declarations, generation))
+    return generation
+
+
+async def test_the_next_event_of_an_open_socket_goes_to_the_new_code(run_app: RunApp) -> None:
+    heard: list[Any] = []
+    async with run_app() as app:
+        load(app, Version(1, heard))
+        async with connect(app, TALK) as client:
+            await client.send(0)
+            assert await client.receive() == {"version": 1}
+            load(app, Version(2, heard))
+            await client.send(0)
+            assert await client.receive() == {"version": 2}
+            load(app, Version(3, heard), name="renamed_function")
+            await client.send(0)
+            assert await client.receive() == {"version": 3}
+    assert heard == [("connect", 1), ("disconnect", 3)]
+
+
+async def test_an_event_that_runs_ends_in_the_code_that_it_began_in(run_app: RunApp) -> None:
+    heard: list[Any] = []
+    async with run_app() as app:
+        old = Version(1, heard)
+        generation = load(app, old)
+        async with connect(app, TALK) as client:
+            await client.send("wait")
+            await anyio.wait_all_tasks_blocked()
+            load(app, Version(2, heard))
+            assert generation.leases == 1
+            old.release.set()
+            assert await client.receive() == {"version": 1}
+            await client.send(0)
+            assert await client.receive() == {"version": 2}
+            assert generation.leases == 0
+
+
+async def test_an_open_socket_keeps_nothing_of_old_code_alive(run_app: RunApp) -> None:
+    heard: list[Any] = []
+    async with run_app() as app:
+        old = Version(1, heard)
+        load(app, old)
+        remembered = weakref.ref(old)
+        async with connect(app, TALK) as client:
+            await client.send(0)
+            await client.receive()
+            load(app, Version(2, heard))
+            del old
+            await anyio.wait_all_tasks_blocked()
+            gc.collect()
+            assert remembered() is None
+
+
+async def test_a_handler_that_is_removed_hears_of_the_end_of_its_sockets(run_app: RunApp) -> None:
+    heard: list[Any] = []
+    async with run_app() as app:
+        generation = load(app, Version(1, heard))
+        async with connect(app, TALK) as client:
+            load(app, None)
+            assert generation.leases == 1
+            assert await client.closed() == 1012
+        assert generation.leases == 0
+    assert heard == [("connect", 1), ("disconnect", 1)]
+
+
+async def test_a_reload_that_raises_the_level_closes_who_may_no_longer_be_there(
+    run_app: RunApp,
+) -> None:
+    class Levels:
+        @hookimpl
+        def load_session(self, connection: Any) -> Any:
+            async def known() -> Session:
+                return Session(level=int(connection.headers.get("x-level")), anonymous=False)
+
+            return known()
+
+    async with run_app(Levels()) as app:
+        load(app, Version(1, []))
+        async with (
+            connect(app, TALK, headers={"x-level": "1"}) as user,
+            connect(app, TALK, headers={"x-level": "10"}) as admin,
+        ):
+            load(app, Version(2, []), level=10)
+            await user.send(0)
+            assert await user.closed() == 1008
+            await admin.send(0)
+            assert await admin.receive() == {"version": 2}
+
+
+async def test_a_version_that_fails_to_load_leaves_sockets_with_the_old_one(
+    run_app: RunApp,
+) -> None:
+    heard: list[Any] = []
+    async with run_app() as app:
+        load(app, Version(1, heard))
+        async with connect(app, TALK) as client:
+            broken: Any = Version(2, heard)
+            broken.on_message = "no function"
+            with pytest.raises(Exception, match="on_message has to be a function"):
+                load(app, broken)
+            await client.send(0)
+            assert await client.receive() == {"version": 1}
