@@ -5,6 +5,7 @@ from typing import Any
 
 import anyio
 import pytest
+
 from pegboard import App
 from pegboard.errors import LoadError
 from pegboard.testing import (

@@ -6,6 +6,7 @@ from types import ModuleType
 
 import anyio
 import pytest
+
 from pegboard import RequestData
 from pegboard.testing import AppFactory, EventStreamClient, HttpClient
 from pegboard_mods import clock

@@ -5,6 +5,7 @@ from itertools import islice
 
 import pytest
 from hypothesis import example, given, strategies
+
 from pegboard_mods._filename import MAX_BYTES, candidates, safe_name
 
 HOSTILE = strategies.text(

@@ -4,6 +4,7 @@ from base64 import b64encode
 from types import ModuleType
 
 import pytest
+
 from pegboard import App
 from pegboard.testing import AppFactory, HttpClient
 from pegboard_mods import files
@@ -55,6 +56,7 @@ async def test_a_page_of_a_stranger_is_saved_and_never_shown(pegboard_app: AppFa
         response = await HttpClient(app).get("/api/files/download", query={"name": "evil.html"})
     assert response.headers.content_disposition is not None
     assert response.headers.content_disposition.startswith("attachment")
+    assert response.headers.content_type == "application/octet-stream"
 
 
 @pytest.mark.parametrize("name", ["../../evil", "..\\evil", "/evil", ".evil", "evil\0"])

@@ -10,6 +10,7 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
+
 from pegboard.errors import InputError, NotFoundError, TooLargeError, UnavailableError
 from pegboard_mods._shelf import STALE, Limits, Shelf
 

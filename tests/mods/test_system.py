@@ -7,6 +7,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+
 from pegboard import App, Connection, Session, hookimpl
 from pegboard.testing import AppFactory, HttpClient, WebSocketClient, watched
 from pegboard_mods import chat, system

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import IO
 
 import msgspec
-from pegboard.errors import InputError, NotFoundError, TooLargeError, UnavailableError
 
+from pegboard.errors import InputError, NotFoundError, TooLargeError, UnavailableError
 from pegboard_mods._filename import candidates, safe_name
 
 __all__ = ["Limits", "Shelf", "StoredFile"]

@@ -20,6 +20,7 @@ from types import SimpleNamespace
 from typing import Annotated, Any, Literal
 
 import msgspec
+
 from pegboard import App, Result, current_request, get_app
 
 export = get_app("chat").tb

@@ -12,6 +12,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import anyio
+
 from pegboard import RequestData, Result, get_app
 from pegboard.errors import InputError
 

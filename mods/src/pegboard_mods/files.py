@@ -10,12 +10,12 @@ from typing import IO, Any
 
 from pegboard import App, RequestData, Result, get_app
 from pegboard.errors import ForbiddenError, InputError
-
 from pegboard_mods._shelf import Limits, Shelf, StoredFile
 
 export = get_app("files").tb
 
 MIB = 1024 * 1024
+ANY_TYPE = "application/octet-stream"  # whatever it claims to be
 LIMITS = Limits(file_bytes=100 * MIB, files=1_000, total_bytes=10_240 * MIB)
 
 _PAGES = Path(__file__).with_name("pages")
@@ -55,7 +55,7 @@ def download(app: App, name: str) -> Result[Any]:
 
     Always as a download: a page that a stranger has uploaded must not run as one of this site.
     """
-    return Result.file_path(_shelf(app).path(name), filename=name)
+    return Result.file_path(_shelf(app).path(name), filename=name, content_type=ANY_TYPE)
 
 
 @export(api=True, api_methods=["DELETE"])

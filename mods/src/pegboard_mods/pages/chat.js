@@ -42,6 +42,10 @@ addEventListener("online", () => {
   if (socket?.readyState === WebSocket.CLOSED) connect();
 });
 
+// A browser may keep a page that was left, to show it again: nobody is here meanwhile. Shown
+// again, the page finds its connection closed and comes back.
+addEventListener("pagehide", () => socket?.close());
+
 const handlers = {
   welcome({ user, here: names, history }) {
     attempts = 0;

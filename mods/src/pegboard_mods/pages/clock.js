@@ -9,6 +9,7 @@ const date = new Intl.DateTimeFormat(undefined, { dateStyle: "full" });
 
 let source = null;
 let last = null; // number of the last tick, from which to go on
+let youngest = Infinity; // seconds that a tick is old when it comes: not 0 if the clocks differ
 
 function connect() {
   const address = new URL("../../sse/clock/ticks", location.href);
@@ -18,8 +19,9 @@ function connect() {
   source.onerror = () => say("Connection lost: the browser tries again");
   source.addEventListener("tick", ({ lastEventId, data }) => {
     const age = Date.now() / 1000 - lastEventId;
+    youngest = Math.min(youngest, age);
     last = Number(lastEventId);
-    tick(new Date(JSON.parse(data).time), age > 1.5);
+    tick(new Date(JSON.parse(data).time), age > youngest + 1);
   });
 }
 
@@ -71,6 +73,12 @@ $("toggle").addEventListener("click", () => {
   if (source) disconnect();
   else connect();
   $("toggle").textContent = source ? "Break the stream" : "Go on";
+});
+
+// A browser may keep a page that was left, to show it again: nobody watches meanwhile.
+addEventListener("pagehide", () => source?.close());
+addEventListener("pageshow", ({ persisted }) => {
+  if (persisted && source) connect();
 });
 
 connect();
