@@ -17,7 +17,7 @@ __all__ = ["Span", "parse_range"]
 RANGES = 16
 """Most ranges that are answered; a request for more, or for scattered crumbs, gets everything."""
 
-_SPEC = re.compile(r"(\d{0,18})-(\d{0,18})")
+_SPEC = re.compile(r"([0-9]{0,18})-([0-9]{0,18})")
 
 
 class Span(msgspec.Struct, frozen=True, order=True):
