@@ -16,7 +16,7 @@ MODS = ["chat", "clock", "files", "system"]
     [
         (["transport_http", "transport_ws"], {}),
         (["transport_http"], {"chat": "pip install pegboard-transport-ws"}),
-        ([], dict.fromkeys(MODS, "pip install pegboard-transport-http")),
+        ([], dict.fromkeys(MODS, "pip install pegboard-transport-")),
     ],
 )
 async def test_a_mod_without_its_plugin_names_it_and_the_others_go_on(
