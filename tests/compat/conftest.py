@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from pegboard import Session, hookimpl
 
 MODS = Path(__file__).parent / "mods"

@@ -1,6 +1,7 @@
 """The first half of the developer guide, in process and over HTTP."""
 
 import pytest
+
 from pegboard import RequestData, entered
 from pegboard.errors import LoadError
 from pegboard.testing import HttpClient

@@ -2,6 +2,7 @@
 
 import anyio
 import pytest
+
 from pegboard.testing import EventStreamClient, HttpClient, WebSocketClient
 
 pytestmark = pytest.mark.anyio

@@ -1,6 +1,7 @@
 """The stream of the developer guide; between its chunks it waits for a word, not for time."""
 
 import anyio
+
 from pegboard import App, Result, get_app
 
 MOD_NAME = "Streaming"
