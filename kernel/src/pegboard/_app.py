@@ -103,6 +103,7 @@ class App:
         self.router = Router()
         self.request_hooks: list[Any] = []
         self.has_session_loaders = False
+        self._session_loaders: list[Any] = []
         self.data = (self.project or Path.cwd()) / AppSettings().data
         self.threads = CapacityLimiter(AppSettings().threads)
         self._requested = (plugins, mods, config, dev)
@@ -197,7 +198,8 @@ class App:
     def _plugins_changed(self) -> None:
         """Work out again what is derived from the set of active plugins."""
         self.request_hooks = self.hooks.implementations("handle_request")
-        self.has_session_loaders = bool(self.hooks.implementations("load_session"))
+        self._session_loaders = self.hooks.implementations("load_session")
+        self.has_session_loaders = bool(self._session_loaders)
         owners: dict[tuple[str, str], str] = {}
         routes: list[Route] = []
         for plugin, offered in self.hooks.all("asgi_routes", app=self):
@@ -330,7 +332,7 @@ class App:
 
     async def load_session(self, connection: Connection) -> Session:
         """Find out who asks: the first plugin that knows decides, else nobody."""
-        for each in self.hooks.implementations("load_session"):
+        for each in self._session_loaders:
             known = {"app": self, "connection": connection}
             answer = each.function(*(known[name] for name in each.argnames))
             if answer is not None:
