@@ -1,4 +1,6 @@
-"""A chat room: one WebSocket per visitor, on `/ws/chat/public_room`.
+"""A chat room: one WebSocket for each visitor.
+
+It is at `/ws/chat/public_room`, and speaks in these events:
 
 | event | goes to | carries |
 |---|---|---|

@@ -39,7 +39,7 @@ async def ticks(after: int | None = None, request: RequestData | None = None) ->
 
 @export(api=True, api_methods=["GET"], samples=[{"zone": "Europe/Berlin"}])
 def now(zone: str = "UTC") -> dict[str, str]:
-    """Tell the time in a zone such as `Europe/Berlin`."""
+    """Tell the time in a zone such as Europe/Berlin."""
     try:
         place = ZoneInfo(zone)
     except (LookupError, ValueError, OSError):

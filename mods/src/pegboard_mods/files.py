@@ -1,4 +1,6 @@
-"""Shared files: upload, list, download, delete. They lie in the data folder, under `files`.
+"""Shared files: upload, list, download, delete.
+
+They lie in the data folder of the project, under `files`.
 
 Try it: `curl -F file=@photo.jpg http://127.0.0.1:5000/api/files/upload`.
 """
@@ -35,9 +37,9 @@ def list_files(app: App) -> dict[str, Any]:
 
 @export(api=True, api_methods=["POST"])
 def upload(app: App, form_data: dict[str, Any], request: RequestData | None = None) -> StoredFile:
-    """Store the file that a form brings in its field `file`.
+    """Store a file.
 
-    It gets a name that is safe and free, which the answer tells; nothing is overwritten.
+    A form brings it in the field `file`. It gets a name that is safe and free, which the answer tells; nothing is overwritten.
     """
     _refuse_other_sites(request)
     file: Any = form_data.get("file")
