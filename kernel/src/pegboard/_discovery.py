@@ -32,6 +32,7 @@ class PluginManifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         provides: Capabilities that it gives, besides its own name.
         requires: Capabilities or plugins without which it is not activated.
         after: Capabilities or plugins that are activated first where they are there.
+        commands: Names of the commands that it adds to `pegboard`.
         reload: Whether it can be replaced in the running process.
     """
 
@@ -40,6 +41,7 @@ class PluginManifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     provides: tuple[str, ...] = ()
     requires: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
     reload: Literal["generation", "restart"] = "generation"
 
 

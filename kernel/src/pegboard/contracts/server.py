@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, Protocol
+from typing import Annotated, Literal, Protocol
 
 import msgspec
 from anyio import Event
@@ -15,14 +15,14 @@ __all__ = ["ServeSettings", "Server", "ServerFeature"]
 ServerFeature = Literal["http2", "tls", "trio", "workers"]
 
 
-class ServeSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What `pegboard serve` asks of a server.
+class ServeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Section `[serve]`: what `pegboard serve` asks of a server.
 
     Attributes:
-        host: Address to bind.
+        host: Address or name to bind; a name binds all its addresses.
         port: TCP port; 0 takes a free one.
         server: Name of the server plugin (`hypercorn`, `uvicorn`) or `auto`.
-        workers: Processes, from 1 to 64.
+        workers: Processes that serve, from 1 to 64.
         certfile: PEM certificate chain; with `keyfile` turns TLS on.
         keyfile: PEM private key.
         http2: Whether HTTP/2 is asked for (over TLS, or by prior knowledge in clear text).
@@ -33,14 +33,14 @@ class ServeSettings(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     host: str = "127.0.0.1"
-    port: int = 5000
+    port: Annotated[int, msgspec.Meta(ge=0, le=65_535)] = 5000
     server: str = "auto"
-    workers: int = 1
+    workers: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
     certfile: str | None = None
     keyfile: str | None = None
     http2: bool = False
-    shutdown_timeout: float = 10.0
-    header_timeout: float = 10.0
+    shutdown_timeout: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 10.0
+    header_timeout: Annotated[float, msgspec.Meta(gt=0, le=3600)] = 10.0
     backend: Literal["asyncio", "trio"] = "asyncio"
     access_log: bool = False
 
@@ -59,15 +59,28 @@ class ServeSettings(msgspec.Struct, frozen=True, kw_only=True):
 class Server(Protocol):
     """One server library behind the contract.
 
+    `pegboard.testing.server_suite.ServerSuite` holds what is said here as tests.
+
     Attributes:
         name: What `--server` calls it.
         rank: Higher is taken first by `auto`: requests per second on one core, in thousands.
         features: What it can do.
     """
 
-    name: str
-    rank: int
-    features: frozenset[ServerFeature]
+    @property
+    def name(self) -> str:
+        """See the class."""
+        ...
+
+    @property
+    def rank(self) -> int:
+        """See the class."""
+        ...
+
+    @property
+    def features(self) -> frozenset[ServerFeature]:
+        """See the class."""
+        ...
 
     async def serve(
         self,

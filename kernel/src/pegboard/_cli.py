@@ -1,0 +1,30 @@
+"""The command `pegboard`: its door, which needs nothing but the kernel.
+
+What lies behind it, the modules `_cli_*`, needs click, which comes with the extra `cli`.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import find_spec
+
+from pegboard._failure import reported
+
+__all__ = ["main"]
+
+USAGE_ERROR = 2
+
+
+def main() -> None:
+    """Run the command line.
+
+    Raises:
+        SystemExit: Always, with 0 for success, 1 for an error, 2 for wrong usage.
+    """
+    if find_spec("click") is None:
+        print("the command line needs: pip install 'pegboard[cli]'", file=sys.stderr)  # noqa: T201
+        sys.exit(USAGE_ERROR)
+    from pegboard._cli_root import root
+
+    with reported():
+        root.main(prog_name="pegboard")

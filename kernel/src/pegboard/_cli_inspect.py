@@ -1,0 +1,144 @@
+"""`pegboard mods`, `plugins`, `config` and `doctor`: what is here, and whether it works."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import click
+
+from pegboard._arguments import envelope_of
+from pegboard._cli_option import as_json, project, with_app
+from pegboard._cli_table import show_table
+from pegboard._logging import configure
+
+if TYPE_CHECKING:
+    from pegboard._app import App
+
+__all__ = ["config", "doctor", "mods", "plugins"]
+
+
+@click.command()
+@project
+@as_json
+def mods(project: Path, *, as_json: bool) -> None:
+    """List the mods: what they export, and why one does not serve."""
+    found = with_app(project, _mods)
+    if as_json:
+        click.echo(envelope_of({"mods": found}))
+        return
+    show_table(
+        ("mod", "state", "exports", "from", "reason"),
+        [
+            (
+                each["name"],
+                each["state"],
+                ", ".join(each["exports"]),
+                each["origin"],
+                each["reason"],
+            )
+            for each in found
+        ],
+    )
+
+
+@click.command()
+@project
+@as_json
+def plugins(project: Path, *, as_json: bool) -> None:
+    """List the plugins: what they are for, and why one is not active."""
+    found = with_app(project, _plugins)
+    if as_json:
+        click.echo(envelope_of({"plugins": found}))
+        return
+    show_table(
+        ("plugin", "version", "state", "summary"),
+        [
+            (each["name"], each["version"], each["state"], each["reason"] or each["summary"])
+            for each in found
+        ],
+    )
+
+
+@click.group()
+def config() -> None:
+    """Look at the settings."""
+
+
+@config.command()
+@project
+@as_json
+def show(project: Path, *, as_json: bool) -> None:
+    """Print each setting with its value and where that comes from; secrets are hidden."""
+    found = with_app(project, _settings)
+    if as_json:
+        click.echo(envelope_of({"settings": found}))
+        return
+    show_table(
+        ("setting", "value", "from"),
+        [(each["name"], _shown(each["value"]), each["origin"]) for each in found],
+    )
+
+
+@click.command()
+@project
+@as_json
+@click.pass_context
+def doctor(context: click.Context, project: Path, *, as_json: bool) -> None:
+    """Check the set-up; status 1 if something does not work."""
+    from pegboard._doctor import examine
+
+    configure("text", "CRITICAL")
+    checks = anyio.run(examine, project)
+    is_healthy = all(check.ok for check in checks)
+    if as_json:
+        click.echo(envelope_of({"ok": is_healthy, "checks": checks}))
+    else:
+        rows = [(check.name, "ok" if check.ok else "failed", check.detail) for check in checks]
+        show_table(("check", "state", "detail"), rows)
+    context.exit(0 if is_healthy else 1)
+
+
+async def _mods(app: App) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": name,
+            "state": status.state,
+            "exports": sorted(
+                export.address for export in app.registry if export.generation.owner == name
+            ),
+            "origin": status.candidate.origin,
+            "reason": status.reason,
+        }
+        for name, status in sorted(app.mods.status.items())
+    ]
+
+
+async def _plugins(app: App) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": name,
+            "version": status.candidate.version,
+            "state": status.state,
+            "summary": status.candidate.manifest.summary if status.candidate.manifest else "",
+            "reason": status.reason,
+        }
+        for name, status in sorted(app.plugins.status.items())
+    ]
+
+
+async def _settings(app: App) -> list[dict[str, Any]]:
+    from pegboard.contracts.server import ServeSettings
+
+    app.config.section("serve", ServeSettings)
+    return [
+        {"name": each.name, "value": each.value, "origin": each.origin}
+        for each in app.config.settings()
+    ]
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(str, value)) or "-"
+    return "-" if value is None else str(value)
