@@ -156,16 +156,16 @@ async def test_08_handlers_get_app_connection_session_and_payload(documented):
 
 
 async def test_09_a_closed_connection_is_told_to_its_own_handler_only(documented):
-    logs = {"one": [], "two": []}
+    one, two = [], []
     async with documented() as app:
-        for name, log in logs.items():
-            app.export(mod_name="M", name=name, websocket_handler=name)(lambda *, log=log: room(log))
+        app.export(mod_name="M", name="one", websocket_handler="one")(lambda: room(one))
+        app.export(mod_name="M", name="two", websocket_handler="two")(lambda: room(two))
         with anyio.fail_after(5):
             async with WebSocketClient(app).connect("/ws/M/one") as socket:
                 await socket.send_json({})
                 await socket.receive_json()
-    assert [each[0] for each in logs["one"]] == ["connect", "message", "disconnect"]
-    assert logs["two"] == []
+    assert [each[0] for each in one] == ["connect", "message", "disconnect"]
+    assert two == []
 
 
 async def test_10_text_is_delivered_as_text(documented):
