@@ -46,6 +46,10 @@ VERBS = {
         help="write the list of public names anew",
         commands=("python -m scripts.surface",),
     ),
+    "docs": Verb(
+        help="write the generated parts of the documentation anew",
+        commands=("python -m scripts.docs",),
+    ),
     "pins": Verb(
         help="pin the newest third-party versions that fit together",
         commands=("python -m scripts.pin",),
