@@ -241,7 +241,7 @@ def test_an_upload_can_be_stopped(browser: Browser, api: str, tmp_path: Path) ->
 def test_the_system_page_follows_what_happens(browser: Browser, api: str) -> None:
     with browser.page() as page, browser.page() as other:
         page.goto(f"{api}/system/page")
-        assert "transport_ws" in page.text("#plugins")
+        page.wait_for("document.querySelector('#plugins').innerText.includes('transport_ws')")
         connections = "[...document.querySelectorAll('#tiles div')].map((e) => e.innerText)"
         page.wait_for(f"{connections}.includes('Connections\\n0')")
         join(other, api, "Ada")

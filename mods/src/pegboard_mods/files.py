@@ -39,7 +39,8 @@ def list_files(app: App) -> dict[str, Any]:
 def upload(app: App, form_data: dict[str, Any], request: RequestData | None = None) -> StoredFile:
     """Store a file.
 
-    A form brings it in the field `file`. It gets a name that is safe and free, which the answer tells; nothing is overwritten.
+    A form brings it in the field `file`. It gets a name that is safe and free, which the answer
+    tells; nothing is overwritten.
     """
     _refuse_other_sites(request)
     file: Any = form_data.get("file")
