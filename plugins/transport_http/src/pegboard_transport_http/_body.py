@@ -61,16 +61,18 @@ class BodyReader:
             ClientGoneError: If the client goes away before it is complete.
         """
         check_length(fields, limit)
-        return self._parts(receive(), receive, limit)
+        return self._parts(None, receive, limit)
 
     async def _parts(
-        self, waiting: Awaitable[Message], receive: Receive, limit: int
+        self, waiting: Awaitable[Message] | None, receive: Receive, limit: int
     ) -> AsyncIterator[bytes]:
         start = anyio.current_time()
         received = 0
         more = True
         while more:
-            message = await self._before(self._deadline(start, received), waiting, received)
+            coming = receive() if waiting is None else waiting
+            message = await self._before(self._deadline(start, received), coming, received)
+            waiting = None
             if message["type"] != "http.request":
                 raise ClientGoneError
             body: bytes = message.get("body", b"")
@@ -80,8 +82,6 @@ class BodyReader:
             if body:
                 yield body
             more = message.get("more_body", False)
-            if more:
-                waiting = receive()
 
     def _deadline(self, start: float, received: int) -> float:
         """Return until when the next part has to be there.
