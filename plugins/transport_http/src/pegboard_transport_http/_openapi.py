@@ -121,12 +121,10 @@ def _described(exports: list[Export]) -> tuple[list[_Described], dict[str, Schem
 def _paths(each: _Described, components: dict[str, Schema]) -> Iterator[tuple[str, Any]]:
     export = each.export
     address = quote(f"{export.mod}/{export.name}", safe="/")
-    operations = {method.lower(): _operation(each, method, components) for method in export.methods}
-    yield f"/api/{address}", operations
+    calls = {method.lower(): _operation(each, method, components) for method in export.methods}
+    yield f"/api/{address}", calls
     if each.answer.kind in {"result", "stream"}:
-        method = "GET" if "GET" in export.methods else export.methods[0]
-        events = {**_operation(each, method, components), **_as_events(each)}
-        yield f"/sse/{address}", {method.lower(): events}
+        yield f"/sse/{address}", {method: _as_events(each, calls[method]) for method in calls}
 
 
 def _operation(each: _Described, method: str, components: dict[str, Schema]) -> dict[str, Any]:
@@ -194,13 +192,14 @@ def _named_body(each: _Described, components: dict[str, Schema]) -> dict[str, An
     if not binding.has_input:
         return None
     schema: Schema = {
-        "type": "object",
         "properties": {parameter.name: schema for parameter, schema in each.parameters},
         "additionalProperties": binding.is_open,
     }
     required = [parameter.name for parameter, _ in each.parameters if parameter.required]
     if required:
         schema["required"] = required
+    if required or not binding.takes_request:
+        schema["type"] = "object"  # else the export looks at the body itself
     media_types = [JSON]
     if all(is_flat(one, components) for _, one in each.parameters):
         media_types += [URLENCODED, MULTIPART]
@@ -255,15 +254,15 @@ def _bare(each: _Described) -> dict[str, Any]:
     return {JSON: {"schema": each.data}, ANYTHING: {}}
 
 
-def _as_events(each: _Described) -> dict[str, Any]:
-    text = "What the export yields, as server-sent events."
-    return {
-        "operationId": f"{each.export.address}.sse",
-        "responses": {
-            "200": {"description": text, "content": {EVENTS: _EVENTS}},
-            **_refused(each.export, has_body=False),
-        },
-    }
+def _as_events(each: _Described, call: dict[str, Any]) -> dict[str, Any]:
+    """Return what a call is where its answer is wanted as events."""
+    content: dict[str, Any] = {EVENTS: _EVENTS}
+    if each.answer.kind == "result":
+        content[ANYTHING] = {}  # a file stays a file
+    answer = {"description": "What the export yields, as it comes.", "content": content}
+    name = call["operationId"].removeprefix(each.export.address)
+    responses = {**call["responses"], "200": answer}
+    return {**call, "operationId": f"{each.export.address}.sse{name}", "responses": responses}
 
 
 def _refused(export: Export, *, has_body: bool) -> dict[str, Any]:
@@ -291,8 +290,7 @@ def _tags(exports: Iterable[Export]) -> list[dict[str, str]]:
 
 _EVENTS: dict[str, Any] = {
     "schema": {
-        "type": "string",
-        "description": "Server-sent events: `stream_start`, one for each item, `stream_end`.",
+        "description": "Server-sent events: `stream_start`, one for each item, `stream_end`."
     }
 }
 

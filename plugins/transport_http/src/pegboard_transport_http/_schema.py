@@ -6,8 +6,12 @@ Source: JSON Schema 2020-12, as OpenAPI 3.1 has it; msgspec knows the types.
 from __future__ import annotations
 
 import math
+import typing
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from datetime import datetime, time
+from decimal import Decimal
+from types import UnionType
+from typing import Annotated, Any, TypeAlias
 
 import msgspec
 
@@ -16,6 +20,11 @@ __all__ = ["ENVELOPE", "RESULT", "Schema", "described", "enveloped", "is_flat", 
 Schema: TypeAlias = dict[str, Any]
 
 _REFERENCE = "#/components/schemas/"
+_FORMATS = {
+    datetime: {"format": "date-time"},
+    time: {"format": "time"},
+    Decimal: {"pattern": r"^[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?$"},
+}
 _FLAT = frozenset({"boolean", "integer", "null", "number", "string"})
 
 RESULT = "pegboard.Result"
@@ -66,7 +75,7 @@ def schemas_of(types: Sequence[Any]) -> tuple[list[Schema], dict[str, Schema]]:
 
     A type that has no schema is described as anything, under its name.
     """
-    describable = [each if _has_schema(each) else Any for each in types]
+    describable = [each if _has_schema(each) else Any for each in map(_formatted, types)]
     schemas, components = _components(describable)
     return [dict(each) for each in schemas], dict(components)
 
@@ -107,6 +116,15 @@ def _components(types: Sequence[Any]) -> tuple[tuple[Schema, ...], dict[str, Sch
     return msgspec.json.schema_components(
         types, schema_hook=lambda kind: {"title": kind.__name__}, ref_template=_REFERENCE + "{name}"
     )
+
+
+def _formatted(kind: Any) -> Any:
+    """Say of a time that it is one: to msgspec it may come without an offset, and is any text."""
+    if kind in _FORMATS:
+        return Annotated[kind, msgspec.Meta(extra_json_schema=_FORMATS[kind])]
+    if typing.get_origin(kind) in (typing.Union, UnionType):
+        return typing.Union[tuple(map(_formatted, typing.get_args(kind)))]  # noqa: UP007 - of a tuple
+    return kind
 
 
 def _has_schema(kind: Any) -> bool:

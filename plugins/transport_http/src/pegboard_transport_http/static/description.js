@@ -8,7 +8,7 @@ const LEVELS = [[10, "administrators"], [5, "moderators"], [1, "signed in"]];
  *
  * @param {object} document An OpenAPI 3.1 document.
  * @returns {{address: string, mod: string, name: string, summary: string, description: string,
- *   level: number, operations: object[], events: object|null}[]}
+ *   level: number, operations: object[], events: object[]}[]}
  */
 export function exportsOf(document) {
   const found = new Map();
@@ -20,7 +20,7 @@ export function exportsOf(document) {
       if (!found.has(address)) found.set(address, describe(address, operation));
       const known = found.get(address);
       const read = operationOf(document, path, method, operation);
-      if (path.startsWith("/sse/")) known.events = read;
+      if (path.startsWith("/sse/")) known.events.push(read);
       else known.operations.push(read);
     }
   }
@@ -37,7 +37,7 @@ function describe(address, operation) {
     description: operation.description ?? "",
     level: operation["x-pegboard-level"] ?? 0,
     operations: [],
-    events: null,
+    events: [],
   };
 }
 

@@ -199,6 +199,7 @@ function drawOperation(chosen, operation, answer) {
     body: body?.read(),
     token,
   });
+  const events = chosen.events.find((each) => each.method === operation.method);
   const command = h("code");
   const form = h("form", {
     novalidate: true,
@@ -214,7 +215,7 @@ function drawOperation(chosen, operation, answer) {
   !query.length && !body && h("p.prose", {}, "It takes no arguments."),
   h("div.actions", {},
     h("button", { type: "submit" }, "Send"),
-    chosen.events && h("button", { type: "button", click: () => send({ ...chosen.events, method: chosen.events.method }, read, answer, true) }, "Stream"),
+    events && h("button", { type: "button", click: () => send(events, read, answer, true) }, "Stream"),
     h("kbd", {}, "Ctrl Enter")),
   accessBox(),
   h("details", { toggle: () => { command.textContent = shellCommand(operation, read); } },
