@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pegboard._style import Style
 from pegboard.errors import PegboardError
 
-__all__ = ["flattened", "reported"]
+__all__ = ["INTERRUPTED", "flattened", "reported"]
 
 INTERRUPTED = 130
 """Exit status after Ctrl+C, as shells have it."""

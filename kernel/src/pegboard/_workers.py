@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from pegboard._failure import INTERRUPTED, reported
 from pegboard._serve import STOP_GRACE, ServeRequest, announcement, run_app
 from pegboard.errors import ConfigError
 
@@ -34,6 +35,9 @@ __all__ = ["Delay", "supervise"]
 READY = b"+"
 TASK_VARIABLE = "PEGBOARD_WORKER"
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+ENDED_AS_TOLD = (0, -signal.SIGTERM, -signal.SIGINT, INTERRUPTED)
+"""Exit statuses after a signal of ours; those but 0 are of a worker that had just begun."""
 
 _logger = logging.getLogger("pegboard.serve")
 
@@ -121,9 +125,10 @@ class _Worker:
 
     def read(self) -> bool:
         """Take what the worker says; False if it has closed its end."""
-        assert_channel = self.channel
+        if self.channel is None:
+            return False
         try:
-            said = assert_channel.recv(16) if assert_channel else b""
+            said = self.channel.recv(16)
         except BlockingIOError:
             return True
         except ConnectionError:
@@ -207,7 +212,7 @@ class _Supervisor:
         pid = worker.process.pid if worker.process else 0
         worker.process = None
         if self._signals:
-            self._status = self._status or int(code != 0)
+            self._status = self._status or int(code not in ENDED_AS_TOLD)
             return
         if not worker.is_ready and not self._was_ready:
             # It has said itself why; the others would fail in the same way.
@@ -282,8 +287,6 @@ def _work() -> int:
 
 
 def _main() -> Any:
-    from pegboard._failure import reported
-
     with reported():
         sys.exit(_work())
 

@@ -1,6 +1,6 @@
 """A check in front of the application, for requests that Hypercorn lets pass.
 
-Hypercorn accepts a length beside a transfer coding, any text as Host, and bodies that never come.
+Hypercorn accepts a length beside a transfer coding, any text as Host, and heads of any size.
 The check costs about a microsecond of the hundred and more that Hypercorn needs for a request.
 """
 
@@ -10,12 +10,10 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-import anyio
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pegboard.contracts.asgi import AsgiCallable, Message, Receive, Scope, Send
+    from pegboard.contracts.asgi import AsgiCallable, Receive, Scope, Send
 
 __all__ = ["Guard", "why_not"]
 
@@ -56,17 +54,13 @@ class Guard:
     Args:
         asgi: The application.
         head_limit: Bytes of the headers of one request.
-        window: Seconds over which the rate of a body is measured.
-        rate: Bytes per second that a body has to come with; 0 is no limit.
     """
 
-    __slots__ = ("_asgi", "_head_limit", "_rate", "_window")
+    __slots__ = ("_asgi", "_head_limit")
 
-    def __init__(self, asgi: AsgiCallable, *, head_limit: int, window: float, rate: int) -> None:
+    def __init__(self, asgi: AsgiCallable, *, head_limit: int) -> None:
         self._asgi = asgi
         self._head_limit = head_limit
-        self._window = window
-        self._rate = rate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve or refuse one request."""
@@ -76,51 +70,7 @@ class Guard:
         if refusal is not None:
             await (_answer(send, *refusal) if is_http else _close(send))
             return
-        if is_http and self._rate and _has_body(scope):
-            receive = _PacedBody(receive, send, self._window, self._rate)
         await self._asgi(scope, receive, send)
-
-
-class _PacedBody:
-    """The `receive` of a request with a body, which ends it when it comes too slowly."""
-
-    def __init__(self, receive: Receive, send: Send, window: float, rate: int) -> None:
-        self._receive = receive
-        self._send = send
-        self._window = window
-        self._rate = rate
-        self._is_complete = False
-        self._left = window
-        self._bytes = 0
-
-    async def __call__(self) -> Message:
-        if self._is_complete:
-            return await self._receive()
-        start = anyio.current_time()
-        with anyio.move_on_after(self._left):
-            message = await self._receive()
-            self._is_complete = not message.get("more_body", False)
-            self._count(len(message.get("body", b"")), anyio.current_time() - start)
-            return message
-        if self._bytes >= self._window * self._rate:
-            self._left, self._bytes = self._window, 0
-            return await self()
-        self._is_complete = True
-        await _answer(self._send, 408, "The request took too long to arrive.")
-        return {"type": "http.disconnect"}
-
-    def _count(self, size: int, passed: float) -> None:
-        # Only the time that is spent waiting for the client counts, not that of the application.
-        self._bytes += size
-        self._left -= passed
-        if self._left <= 0 or self._bytes >= self._window * self._rate:
-            self._left, self._bytes = self._window, 0
-
-
-def _has_body(scope: Scope) -> bool:
-    if scope["http_version"] == "2":
-        return scope["method"] not in ("GET", "HEAD", "OPTIONS")
-    return any(name in _BODY_HEADERS for name, _ in scope["headers"])
 
 
 @lru_cache(maxsize=256)

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from pegboard.errors import ConfigError
-
 from pegboard_server_hypercorn._guard import Guard
 from pegboard_server_hypercorn.config import HypercornConfig
 
 if TYPE_CHECKING:
     from anyio import Event
+
     from pegboard.contracts.asgi import AsgiCallable
     from pegboard.contracts.server import ServerFeature, ServeSettings
 
@@ -55,12 +55,7 @@ class HypercornServer:
 
         from pegboard_server_hypercorn._translation import make_config, make_context
 
-        guard = Guard(
-            asgi,
-            head_limit=self._config.head_limit,
-            window=settings.header_timeout,
-            rate=self._config.body_rate,
-        )
+        guard = Guard(asgi, head_limit=self._config.head_limit)
         config = make_config(settings, self._config)
         try:
             context = make_context(config)

@@ -12,7 +12,6 @@ from hypercorn.protocol.h11 import H11Protocol
 
 if TYPE_CHECKING:
     from pegboard.contracts.server import ServeSettings
-
     from pegboard_server_hypercorn.config import HypercornConfig
 
 __all__ = ["duplicate", "forbid_upgrade", "logger", "make_config", "make_context", "release"]

@@ -16,7 +16,6 @@ class HypercornConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         keep_alive: Seconds that an idle connection stays open for its next request.
         backlog: Connections that the system holds before they are accepted.
         head_limit: Bytes of the headers of one request; more is answered with 431.
-        body_rate: Bytes per second that a client has to send of a body, on average; 0 is no limit.
         streams: Requests that one HTTP/2 connection may have open at once.
         websocket_limit: Characters or bytes of one WebSocket message; more closes it with 1009.
         websocket_ping: Seconds between pings on an open socket; 0 sends none.
@@ -25,7 +24,6 @@ class HypercornConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     keep_alive: Annotated[float, msgspec.Meta(gt=0, le=3600)] = 5.0
     backlog: Annotated[int, msgspec.Meta(ge=1, le=65_535)] = 2048
     head_limit: Annotated[int, msgspec.Meta(ge=1024, le=1_048_576)] = 65_536
-    body_rate: Annotated[int, msgspec.Meta(ge=0)] = 128
     streams: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 100
     websocket_limit: Annotated[int, msgspec.Meta(ge=1, le=1_073_741_824)] = 16 * 1024 * 1024
     websocket_ping: Annotated[float, msgspec.Meta(ge=0)] = 20.0

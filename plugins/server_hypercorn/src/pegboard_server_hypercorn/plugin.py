@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pegboard import hookimpl
-
 from pegboard_server_hypercorn._server import HypercornServer
 from pegboard_server_hypercorn.config import HypercornConfig
 

@@ -16,16 +16,15 @@ from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 
 import anyio
-from pegboard.errors import ConfigError
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
+from pegboard.errors import ConfigError
 from pegboard_server_uvicorn._protocol import GuardedProtocol
 
 if TYPE_CHECKING:
     from pegboard.contracts.asgi import AsgiCallable
     from pegboard.contracts.server import ServeSettings
-
     from pegboard_server_uvicorn.config import UvicornConfig
 
 __all__ = ["Listener"]
@@ -153,7 +152,6 @@ def _load(asgi: AsgiCallable, settings: ServeSettings, config: UvicornConfig) ->
     limits: dict[str, Any] = {
         "head_limit": config.head_limit,
         "head_timeout": settings.header_timeout,
-        "body_rate": config.body_rate,
         "log_requests": settings.access_log,
     }
     uvicorn = Config(

@@ -41,19 +41,16 @@ class GuardedProtocol(HttpToolsProtocol):
     Attributes:
         head_limit: Bytes of the headers of one request.
         head_timeout: Seconds in which a request head has to be complete.
-        body_rate: Bytes per second that a body has to arrive with, on average.
         log_requests: Whether each request is logged.
     """
 
     head_limit: ClassVar[int] = 65_536
     head_timeout: ClassVar[float] = 10.0
-    body_rate: ClassVar[int] = 128
     log_requests: ClassVar[bool] = False
 
     _received = 0
     _head_start = 0
     _waiting_since: float | None = None
-    _mark = 0
     _refusal = _BAD_REQUEST
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -108,39 +105,25 @@ class GuardedProtocol(HttpToolsProtocol):
         self._refuse(*self._refusal)
 
     def check(self, now: float) -> None:
-        """Refuse a client that is too slow; called about once a second.
+        """Refuse a client whose request head is too slow; called about once a second.
+
+        A slow body is for the application, which knows how much it expects.
 
         Args:
             now: The loop's time in seconds.
         """
         cycle = self._cycle
-        if cycle is None or cycle.response_complete:
-            self._check_head(now)
-        elif cycle.more_body and self.body_rate and not self.flow.read_paused:
-            self._check_body(now)
-        else:
-            self._waiting_since = None
-
-    @property
-    def _cycle(self) -> RequestResponseCycle | None:
-        return self.cycle  # declared as never None, which it is before the first request
-
-    def _check_head(self, now: float) -> None:
-        if self.timeout_keep_alive_task is not None:
+        is_idle = self.timeout_keep_alive_task is not None
+        if is_idle or (cycle is not None and not cycle.response_complete):
             self._waiting_since = None
         elif self._waiting_since is None:
             self._waiting_since = now
         elif now - self._waiting_since > self.head_timeout:
             self._refuse(*_TIMEOUT)
 
-    def _check_body(self, now: float) -> None:
-        if self._waiting_since is None:
-            self._waiting_since, self._mark = now, self._received
-        elif (passed := now - self._waiting_since) > self.head_timeout:
-            if self._received - self._mark < self.body_rate * passed:
-                self._refusal = _TIMEOUT
-                self.send_400_response("")
-            self._waiting_since = None
+    @property
+    def _cycle(self) -> RequestResponseCycle | None:
+        return self.cycle  # declared as never None, which it is before the first request
 
     def _exceeds_upgrade(self) -> bool:
         return (

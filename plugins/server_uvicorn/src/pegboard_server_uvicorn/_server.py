@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
 
 from pegboard.errors import ConfigError
-
 from pegboard_server_uvicorn.config import UvicornConfig
 
 if TYPE_CHECKING:
     from anyio import Event
+
     from pegboard.contracts.asgi import AsgiCallable
     from pegboard.contracts.server import ServerFeature, ServeSettings
 

@@ -16,7 +16,6 @@ class UvicornConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         keep_alive: Seconds that an idle connection stays open for its next request.
         backlog: Connections that the system holds before they are accepted.
         head_limit: Bytes of the headers of one request; more is answered with 431.
-        body_rate: Bytes per second that a client has to send of a body, on average; 0 is no limit.
         websocket_limit: Bytes of one WebSocket message; more closes the socket with 1009.
         websocket_ping: Seconds between pings on an open socket; 0 sends none.
         websocket_pong: Seconds that a socket may take to answer a ping.
@@ -26,7 +25,6 @@ class UvicornConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     keep_alive: Annotated[int, msgspec.Meta(ge=1, le=3600)] = 5
     backlog: Annotated[int, msgspec.Meta(ge=1, le=65_535)] = 2048
     head_limit: Annotated[int, msgspec.Meta(ge=1024, le=1_048_576)] = 65_536
-    body_rate: Annotated[int, msgspec.Meta(ge=0)] = 128
     websocket_limit: Annotated[int, msgspec.Meta(ge=1, le=1_073_741_824)] = 16 * 1024 * 1024
     websocket_ping: Annotated[float, msgspec.Meta(ge=0)] = 20.0
     websocket_pong: Annotated[float, msgspec.Meta(gt=0)] = 20.0

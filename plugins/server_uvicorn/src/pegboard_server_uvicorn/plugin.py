@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pegboard import hookimpl
-
 from pegboard_server_uvicorn._server import UvicornServer
 from pegboard_server_uvicorn.config import UvicornConfig
 
