@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 import anyio
 
 from pegboard.errors import TooLargeError
-from pegboard_transport_http._pending import poll
+from pegboard_transport_http._pending import Pending, poll
 from pegboard_transport_http._refusal import ClientGoneError, SlowBodyError
 
 if TYPE_CHECKING:
@@ -42,18 +43,22 @@ class BodyReader:
             ClientGoneError: If the client goes away before it is complete.
         """
         check_length(fields, self.max_memory)
-        message, pending = poll(receive())
-        if message is None or message.get("more_body") or message["type"] != "http.request":
-            ready = _ready(message) if pending is None else pending
-            parts = [part async for part in self._parts(ready, receive, self.max_memory)]
-            return parts[0] if len(parts) == 1 else b"".join(parts)
+        message, pending = poll(receive)
+        if pending is None and message is not None and not message.get("more_body"):
+            return self._whole(message)
+        async with aclosing(self._parts(message, pending, receive, self.max_memory)) as parts:
+            return b"".join([part async for part in parts])
+
+    def _whole(self, message: Message) -> bytes:
+        if message["type"] != "http.request":
+            raise ClientGoneError
         body: bytes = message.get("body", b"")
         if len(body) > self.max_memory:
             raise _too_large(self.max_memory)
         return body
 
-    def parts(self, fields: Fields, receive: Receive, limit: int) -> AsyncIterator[bytes]:
-        """Yield the body in parts as they come in.
+    def parts(self, fields: Fields, receive: Receive, limit: int) -> AsyncGenerator[bytes, None]:
+        """Yield the body in parts as they come in; to be closed by whoever does not read it all.
 
         Raises:
             TooLargeError: If it is larger than `limit`.
@@ -61,19 +66,21 @@ class BodyReader:
             ClientGoneError: If the client goes away before it is complete.
         """
         check_length(fields, limit)
-        return self._parts(None, receive, limit)
+        return self._parts(*poll(receive), receive, limit)
 
     async def _parts(
-        self, waiting: Awaitable[Message] | None, receive: Receive, limit: int
-    ) -> AsyncIterator[bytes]:
+        self,
+        message: Message | None,
+        pending: Pending[Message] | None,
+        receive: Receive,
+        limit: int,
+    ) -> AsyncGenerator[bytes, None]:
         start = anyio.current_time()
         received = 0
-        more = True
-        while more:
-            coming = receive() if waiting is None else waiting
-            message = await self._before(self._deadline(start, received), coming, received)
-            waiting = None
-            if message["type"] != "http.request":
+        while True:
+            if pending is not None:
+                message = await self._wait(pending, start, received)
+            if message is None or message["type"] != "http.request":
                 raise ClientGoneError
             body: bytes = message.get("body", b"")
             received += len(body)
@@ -81,25 +88,30 @@ class BodyReader:
                 raise _too_large(limit)
             if body:
                 yield body
-            more = message.get("more_body", False)
+            if not message.get("more_body", False):
+                return
+            self._check_rate(start, received)
+            message, pending = poll(receive)
 
-    def _deadline(self, start: float, received: int) -> float:
-        """Return until when the next part has to be there.
+    async def _wait(self, pending: Pending[Message], start: float, received: int) -> Message:
+        try:
+            return await pending.within(self._allowance(start, received))
+        except TimeoutError as error:
+            raise _too_slow(received) from error
 
-        A body has `timeout` seconds, and what it has brought so far buys it more.
+    def _check_rate(self, start: float, received: int) -> None:
+        if self._allowance(start, received) <= 0:
+            raise _too_slow(received)
+
+    def _allowance(self, start: float, received: int) -> float:
+        """Return how many seconds the next part may take.
+
+        A body has `body_timeout` seconds, and what it has brought so far buys it more.
         """
         if not self._rate:
-            return anyio.current_time() + self._timeout
-        allowed = start + self._timeout + received / self._rate
-        return min(allowed, anyio.current_time() + self._timeout)
-
-    async def _before(
-        self, deadline: float, waiting: Awaitable[Message], received: int
-    ) -> Message:
-        with anyio.CancelScope(deadline=deadline):
-            return await waiting
-        msg = f"the body came in too slowly: {received} bytes so far"
-        raise SlowBodyError(msg)
+            return self._timeout
+        bought = start + self._timeout + received / self._rate
+        return min(bought - anyio.current_time(), self._timeout)
 
 
 def check_length(fields: Fields, limit: int) -> None:
@@ -113,9 +125,9 @@ def check_length(fields: Fields, limit: int) -> None:
         raise _too_large(limit)
 
 
-async def _ready(message: Message | None) -> Message:
-    return message or {"type": "http.disconnect"}
-
-
 def _too_large(limit: int) -> TooLargeError:
     return TooLargeError(f"the body is larger than {limit} bytes")
+
+
+def _too_slow(received: int) -> SlowBodyError:
+    return SlowBodyError(f"the body comes in too slowly: {received} bytes so far")

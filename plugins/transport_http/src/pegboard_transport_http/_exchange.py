@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import anyio
-
 from pegboard_transport_http._header import Header
 from pegboard_transport_http._pending import poll
 from pegboard_transport_http._render import ENVELOPE_TYPE, Response
@@ -83,10 +81,10 @@ class Exchange:
         await self._bounded({"type": "http.response.body", "body": content, "more_body": more})
 
     async def _bounded(self, message: Message) -> None:
-        _, pending = poll(self._send(message))
+        _, pending = poll(self._send, message)
         if pending is None:
             return
-        with anyio.move_on_after(self.send_timeout) as limit:
-            await pending
-        if limit.cancelled_caught:
-            raise StalledClientError
+        try:
+            await pending.within(self.send_timeout)
+        except TimeoutError as error:
+            raise StalledClientError from error

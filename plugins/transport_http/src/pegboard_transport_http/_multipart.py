@@ -8,7 +8,8 @@ Source: RFC 7578.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -41,7 +42,7 @@ class Form(msgspec.Struct):
 
 
 async def read_multipart(
-    parts: AsyncIterator[bytes], content_type: bytes, settings: HttpSettings
+    parts: AsyncGenerator[bytes, None], content_type: bytes, settings: HttpSettings
 ) -> Form:
     """Read a form to its end.
 
@@ -53,17 +54,18 @@ async def read_multipart(
     Raises:
         InputError: If the form is malformed or beyond a limit.
     """
-    reader = _Reader(content_type, settings)
-    try:
-        async for chunk in parts:
-            reader.feed(chunk)
-            if reader.pending >= BATCH:
-                await reader.flush()
-        await reader.flush()
-        return reader.finish()
-    except BaseException:
-        reader.close()
-        raise
+    async with aclosing(parts):
+        reader = _Reader(content_type, settings)
+        try:
+            async for chunk in parts:
+                reader.feed(chunk)
+                if reader.pending >= BATCH:
+                    await reader.flush()
+            await reader.flush()
+            return reader.finish()
+        except BaseException:
+            reader.close()
+            raise
 
 
 class _Reader:

@@ -1,22 +1,49 @@
-"""Begin to wait for something, and find out whether it is there already.
+"""Begin to wait for something, and put a deadline on the wait only if it has to wait.
 
 A deadline costs more than everything else that is done for a small request. Nearly always the
-body has come in together with the head, so the first step of `receive()` answers at once; only a
-wait that really has to wait is put under a deadline.
+body has come in together with the head, and the response fits into the socket's buffer, so the
+first step of the wait is the last.
+
+On trio a deadline has to be there before the wait begins, since what is awaited may open cancel
+scopes of its own. On asyncio it need not: a timeout cancels the task, whatever that is doing.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Generator
 from typing import Any, Generic, TypeVar
+
+import anyio
 
 __all__ = ["Pending", "poll"]
 
 T = TypeVar("T")
 
 
-class Pending(Awaitable[T], Generic[T]):
-    """A wait that has begun: await it to go on, exactly once, in the task that began it."""
+class Pending(Generic[T]):
+    """A wait that goes on: to be ended with `within`, once, in the task that began it."""
+
+    __slots__ = ("_wait",)
+
+    def __init__(self, wait: _Begun[T] | Callable[[], Awaitable[T]]) -> None:
+        self._wait = wait
+
+    async def within(self, seconds: float) -> T:
+        """Go on waiting.
+
+        Raises:
+            TimeoutError: If it takes longer; what was awaited is cancelled then.
+        """
+        if isinstance(self._wait, _Begun):
+            async with asyncio.timeout(seconds):
+                return await self._wait
+        with anyio.fail_after(seconds):
+            return await self._wait()
+
+
+class _Begun(Awaitable[T], Generic[T]):
+    """An `await` whose first step was taken by hand."""
 
     __slots__ = ("_steps", "_waiting_for")
 
@@ -25,7 +52,7 @@ class Pending(Awaitable[T], Generic[T]):
         self._waiting_for = waiting_for
 
     def __await__(self) -> Generator[Any, Any, T]:
-        """Go on waiting: hand the event loop what the wait has asked of it."""
+        """Go on: hand the event loop what the first step has asked of it."""
         steps, waiting_for = self._steps, self._waiting_for
         while True:
             try:
@@ -42,11 +69,15 @@ class Pending(Awaitable[T], Generic[T]):
                 return result
 
 
-def poll(awaitable: Awaitable[T]) -> tuple[T | None, Pending[T] | None]:
-    """Take the first step of a wait: return its result, or what remains to be awaited."""
-    steps = awaitable.__await__()
+def poll(wait: Callable[..., Awaitable[T]], *args: Any) -> tuple[T | None, Pending[T] | None]:
+    """Begin to wait for `wait(*args)`: return its result, or what remains to be waited for."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:  # another event loop runs
+        return None, Pending(lambda: wait(*args))
+    steps = wait(*args).__await__()
     try:
         waiting_for = next(steps)
     except StopIteration as done:
         return done.value, None
-    return None, Pending(steps, waiting_for)
+    return None, Pending(_Begun(steps, waiting_for))
