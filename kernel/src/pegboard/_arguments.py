@@ -43,8 +43,7 @@ def read_arguments(words: Iterable[str], binding: Binding) -> dict[str, Any]:
 def _value(text: str, kind: Any, *, is_list: bool) -> Any:
     try:
         value = msgspec.json.decode(text)
-        if not is_list:
-            msgspec.convert(value, kind)
+        msgspec.convert([value] if is_list and not isinstance(value, list) else value, kind)
     except (msgspec.DecodeError, msgspec.ValidationError, UnicodeEncodeError):
         return text
     return value

@@ -78,7 +78,7 @@ class Delay:
         if ran >= self._steady:
             self._crashes = 0
         self._crashes += 1
-        return float(min(self._longest, self._first * 2 ** (self._crashes - 1)))
+        return float(min(self._longest, self._first * 2 ** min(self._crashes - 1, 16)))
 
 
 def supervise(
