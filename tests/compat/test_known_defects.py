@@ -17,7 +17,16 @@ import msgspec
 import pytest
 
 import pegboard
-from pegboard import App, RequestData, Result, Session, current_session, get_app, hookimpl
+from pegboard import (
+    ANONYMOUS,
+    App,
+    RequestData,
+    Result,
+    Session,
+    current_session,
+    get_app,
+    hookimpl,
+)
 from pegboard.errors import PegboardError
 from pegboard.testing import EventStreamClient, HttpClient, WebSocketClient
 
@@ -204,7 +213,8 @@ async def test_10_codes_travel_as_status_and_errors_keep_kind_and_text(
 
 @pytest.mark.parametrize("success", [Result.html("<p>"), Result.text("x")])
 async def test_11_lazy_return_takes_a_success_with_code_200_for_one(success):
-    assert success.lazy_return("user", data=1).get() == 1
+    went_on = success.lazy_return("user", data=1)
+    assert (went_on.is_ok(), went_on.get()) == (True, 1)
     assert success.is_ok()
 
 
@@ -524,6 +534,14 @@ async def test_requests_at_the_same_time_never_see_one_anothers_session(document
             for user in met:
                 tasks.start_soon(ask, user)
     assert answers == {"alice": ["alice"] * 3, "bob": ["bob"] * 3}
+
+
+async def test_the_session_of_a_request_ends_with_it(documented):
+    async with documented("guide") as app:
+        client = HttpClient(app, headers={"x-user": "ada"})
+        for method, name in (("GET", "get_user_session"), ("POST", "submit_form")):
+            await client.request(method, f"/api/Guide/{name}")
+            assert current_session() is ANONYMOUS
 
 
 async def test_whoever_asks_without_a_session_is_anonymous_and_no_administrator(pegboard_app):

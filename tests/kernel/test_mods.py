@@ -91,7 +91,8 @@ def test_a_failing_load_puts_the_old_modules_back(tmp_path):
     assert old.module.__name__ not in sys.modules
 
 
-def test_two_saves_of_one_size_within_a_second_load_the_new_source(tmp_path):
+def test_two_saves_of_one_size_within_a_second_load_the_new_source(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
     path = tmp_path / "thing.py"
     values = []
     for number in range(3):
