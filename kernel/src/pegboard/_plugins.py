@@ -54,6 +54,7 @@ KNOWN_OPTIONS = {
     "file_cache": "pegboard-caching",
     "rate_limit": "pegboard-auth",
     "page": "pegboard-transport-http",
+    "listed": "pegboard-transport-http",
     "websocket_handler": "pegboard-transport-ws",
     "websocket_context": "pegboard-transport-ws",
 }

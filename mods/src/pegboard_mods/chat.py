@@ -120,13 +120,13 @@ def page() -> Result[Any]:
     return Result.html((_PAGES / "chat.html").read_text("utf-8"))
 
 
-@export(api=True, api_methods=["GET"])
+@export(api=True, api_methods=["GET"], listed=False)
 def script() -> Result[str]:
     """Return what the page runs."""
     return Result.text((_PAGES / "chat.js").read_text("utf-8"), "text/javascript")
 
 
-@export(api=True, api_methods=["GET"])
+@export(api=True, api_methods=["GET"], listed=False)
 def style() -> Result[str]:
     """Return how the page looks."""
     return Result.text((_PAGES / "style.css").read_text("utf-8"), "text/css")

@@ -37,6 +37,12 @@ def hidden() -> None:
     """Kept inside."""
 
 
+@export(mod_name="shop", api=True, listed=False)
+def shutter() -> int:
+    """A part of the window."""
+    return 1
+
+
 @export(mod_name="shop", api=True, page="Shop & window", api_methods=["GET"])
 def window():
     """Look at what there is."""
@@ -87,6 +93,13 @@ async def test_the_index_page_shows_what_can_be_called_and_nothing_else(served):
     assert 'href="/docs#shop.price"' in page
     assert "moderators" in page
     assert "hidden" not in page
+
+
+async def test_what_is_not_listed_is_named_nowhere_and_can_be_called(served):
+    async with served() as client:
+        for path in ("/", "/openapi.json"):
+            assert "shutter" not in (await client.get(path)).text
+        assert (await client.get("/api/shop/shutter")).json()["result"]["data"] == 1
 
 
 async def test_what_authors_write_is_text_and_never_markup(served):

@@ -47,7 +47,7 @@ def draw_index(app: App, report: HealthReport, *, root: str, assets: str) -> byt
         root: Path that the app is mounted at, empty for none.
         assets: Path of the folder with style and icon.
     """
-    exports = [each for each in app.registry if each.options.api or _socket(each)]
+    exports = [each for each in app.registry if _is_shown(each)]
     main = element(
         "main",
         _pages(app, exports, root),
@@ -123,6 +123,10 @@ def _pages(app: App, exports: list[Export], root: str) -> Markup | None:
         for each in sorted(found, key=lambda one: one.title.casefold())
     ]
     return _section("Pages", element("ul", cards, class_="cards"))
+
+
+def _is_shown(export: Export) -> bool:
+    return export.option(HttpOptions).listed and (export.options.api or _socket(export) is not None)
 
 
 def _is_page(export: Export) -> bool:

@@ -15,6 +15,7 @@ import msgspec
 from pegboard import Export, Parameter, __version__
 from pegboard_transport_http._answer import Answer, answer_of
 from pegboard_transport_http._docstring import Docstring, parse_docstring
+from pegboard_transport_http._options import HttpOptions
 from pegboard_transport_http._schema import (
     ENVELOPE,
     RESULT,
@@ -73,14 +74,15 @@ class _Described(msgspec.Struct, frozen=True):
 
 
 def describe(exports: Iterable[Export], *, title: str, root: str = "") -> dict[str, Any]:
-    """Return the description of those exports that can be called from outside.
+    """Return the description of those exports that can be called from outside and are listed.
 
     Args:
         exports: All exports.
         title: What the description is called: the name of the app.
         root: Path that the app is mounted at, empty for none.
     """
-    described_exports, components = _described([each for each in exports if each.options.api])
+    shown = [each for each in exports if each.options.api and each.option(HttpOptions).listed]
+    described_exports, components = _described(shown)
     paths: dict[str, Any] = {}
     for each in described_exports:
         paths |= _paths(each, components)

@@ -13,6 +13,9 @@ class HttpOptions(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         page: Title under which the index page links the export, because what it answers to a GET
             is a web page; None links nothing.
+        listed: Whether index page, explorer and OpenAPI description name the export. It can be
+            called all the same: this hides what pages are made of, and protects nothing.
     """
 
     page: str | None = None
+    listed: bool = True

@@ -125,6 +125,7 @@ function drawOverview() {
     h("p.prose", {}, h("kbd", {}, "/"), " finds a function, ", h("kbd", {}, "Ctrl Enter"), " sends. ",
       h("a", { href: `${root}/openapi.json` }, "openapi.json"), " describes the same for machines."),
     accessBox(),
+    h("h2", {}, "Types"),
     ...models.map(([name, schema]) =>
       h("details", {}, h("summary", {}, h("code", {}, name)), showJson(schema))),
   ];
