@@ -53,6 +53,7 @@ async def test_the_documented_story_of_two_visitors(pegboard_app: AppFactory) ->
                 assert (message["user"], message["text"]) == ("Bob", "Hello <b>you</b>")
         left = await heard(ada, "user_left")
         assert (left["data"], left["user"]) == ("Bob has left the chat.", "Bob")
+        assert [each.name for each in app.state("chat").here.values()] == ["Ada"]
 
 
 async def test_a_newcomer_is_shown_what_was_said_last(

@@ -44,10 +44,10 @@ def test_a_saved_file_is_listed_and_can_be_read(shelf: Shelf) -> None:
 
 
 def test_the_newest_file_comes_first(shelf: Shelf) -> None:
-    for age, name in enumerate(["new", "old", "older"]):
+    for age, name in enumerate(["c new", "b old", "a older"]):
         shelf.save(name, BytesIO())
         os.utime(shelf.path(name), (1e9 - age, 1e9 - age))
-    assert [each.name for each in shelf.files()] == ["new", "old", "older"]
+    assert [each.name for each in shelf.files()] == ["c new", "b old", "a older"]
 
 
 def test_a_taken_name_is_numbered_and_nothing_is_overwritten(shelf: Shelf) -> None:

@@ -29,7 +29,7 @@ def safe_name(name: str) -> str | None:
     device of Windows, and short enough. A name that is safe already comes back as it is.
     """
     last = re.split(r"[\\/]", name)[-1]
-    visible = "".join(each for each in unicodedata.normalize("NFC", last) if _is_visible(each))
+    visible = "".join(each for each in last if _is_visible(each))
     plain = _FORBIDDEN.sub("_", unicodedata.normalize("NFC", visible))
     short = _shortened(_EDGES.sub("", plain))
     is_device = _RESERVED.fullmatch(short.partition(".")[0].rstrip())
