@@ -1,5 +1,6 @@
 """The index page and the API explorer, in a real browser on a real server."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -287,3 +288,61 @@ def test_all_text_can_be_read_by_weak_eyes(
         page.goto(address + path)
         page.wait_for("document.querySelector('h1')")
         assert page.evaluate(CONTRAST) == []
+
+
+# -- the parts of the explorer that touch no page ------------------------------------------
+
+
+@pytest.fixture
+def parts(explorer: Page) -> Page:
+    folder = "document.querySelector('script[src]').src.replace('explorer.js', '')"
+    names = ("description", "events", "request")
+    explorer.evaluate(
+        f"Promise.all({list(names)!r}.map((each) => import({folder} + each + '.js')))"
+        ".then((all) => { globalThis.parts = Object.assign({}, ...all); })"
+    )
+    return explorer
+
+
+@pytest.mark.parametrize(
+    ("chunks", "events"),
+    [
+        (["data: a\n\n"], [["message", "a", ""]]),
+        (["event: x\r", "\ndata: a\r\n\r", "\n"], [["x", "a", ""]]),
+        (["data: a\ndata:  b\n", "\n"], [["message", "a\n b", ""]]),
+        (["id: 7\ndata\n\n", "data: b\n\n"], [["message", "", "7"], ["message", "b", "7"]]),
+        ([": comment\n\nevent: x\n\n"], []),
+        (["data: a\rdata: b\r\rx"], [["message", "a\nb", ""]]),
+        (["data: never ended\n"], []),
+    ],
+)
+def test_events_are_read_in_any_pieces(parts: Page, chunks: list[str], events: list[Any]) -> None:
+    script = (
+        "(() => { const reader = new parts.EventReader();"
+        f"return {json.dumps(chunks)}.flatMap((each) => reader.feed(each))"
+        ".map((each) => [each.event, each.data, each.id]); })()"
+    )
+    assert parts.evaluate(script) == events
+
+
+@pytest.mark.parametrize(
+    ("schema", "text"),
+    [
+        ({}, "anything"),
+        ({"type": "integer", "minimum": 1}, "integer (from 1)"),
+        ({"type": "string", "format": "uuid"}, "string (uuid)"),
+        ({"anyOf": [{"type": "integer"}, {"type": "null"}]}, "integer | null"),
+        ({"type": "array", "items": {"$ref": "#/components/schemas/Item"}}, "list of Item"),
+        ({"enum": ["a", 1]}, '"a" | 1'),
+        ({"type": "object", "additionalProperties": {"type": "string"}}, "object of string"),
+        ({"type": ["string", "null"]}, "string | null"),
+    ],
+)
+def test_a_schema_is_said_in_few_words(parts: Page, schema: dict[str, Any], text: str) -> None:
+    assert parts.evaluate(f"parts.typeText({json.dumps(schema)})") == text
+
+
+def test_a_sample_of_a_type_that_holds_itself_ends(parts: Page) -> None:
+    tree = {"type": "object", "required": ["child"], "properties": {"child": {"$ref": "#/a"}}}
+    sample = parts.evaluate(f"parts.sampleOf({json.dumps({'a': tree})}, {{$ref: '#/a'}})")
+    assert sample == {"child": {"child": {"child": {"child": {}}}}}

@@ -1,4 +1,8 @@
-"""Everything that is not a call: the index page, the explorer, the description, the health."""
+"""Everything that is not a call: the index page, the explorer, the description, the health.
+
+What draws a page is imported when somebody asks for the page: a server that is only called starts
+without it.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +18,9 @@ from pegboard.contracts.asgi import Route
 from pegboard.errors import MethodNotAllowedError, NotFoundError
 from pegboard_transport_http._asset import ASSETS, assets
 from pegboard_transport_http._compression import Compressor
-from pegboard_transport_http._docs import draw_docs
 from pegboard_transport_http._exchange import Exchange, StalledClientError
 from pegboard_transport_http._head import HeadCheck, check_path
 from pegboard_transport_http._health import Health
-from pegboard_transport_http._index import draw_index, draw_not_found
-from pegboard_transport_http._openapi import describe
 from pegboard_transport_http._refusal import refusal
 from pegboard_transport_http._render import JSON, Response
 
@@ -75,7 +76,6 @@ class Site:
             smallest=settings.compress_from, level=settings.compress_level
         )
         self._health = Health(app)
-        self._assets = assets()
         self._documents: dict[str, bytes] = {}
         self._table: Mapping[str, Slot] | None = None
         pages = {"/": self._index, "/docs": self._docs, "/openapi.json": self._openapi}
@@ -100,7 +100,7 @@ class Site:
 
     def _answer(self, exchange: Exchange) -> Response:
         path, root = exchange.scope["path"], quote(exchange.scope.get("root_path") or "")
-        known = path in self._pages or path in self._assets.by_path or path == FAVICON
+        known = path in self._pages or path in assets().by_path or path == FAVICON
         if not known:
             return self._not_found(exchange, root)
         if exchange.scope["method"] not in METHODS:
@@ -110,31 +110,39 @@ class Site:
         return _unless_known(response, exchange.header(b"if-none-match") or b"")
 
     def _not_found(self, exchange: Exchange, root: str) -> Response:
+        from pegboard_transport_http._index import draw_not_found
+
         check_path(exchange.scope["path"])
         if b"text/html" not in (exchange.header(b"accept") or b""):
             msg = "there is nothing at this address"
             raise NotFoundError(msg)
-        body = draw_not_found(root=root, assets=root + self._assets.folder)
+        body = draw_not_found(root=root, assets=root + assets().folder)
         return Response(404, [HTML, ASK_AGAIN], body)
 
     def _asset(self, path: str) -> Response:
         is_versioned = path.startswith(ASSETS)
-        found = self._assets.by_path[path if is_versioned else f"{self._assets.folder}/icon.svg"]
+        found = assets().by_path[path if is_versioned else f"{assets().folder}/icon.svg"]
         keep = FOREVER if is_versioned else ASK_AGAIN
         return Response(200, [(b"content-type", found.content_type), keep], found.body)
 
     def _index(self, root: str) -> Response:
-        folder = root + self._assets.folder
+        from pegboard_transport_http._index import draw_index
+
+        folder = root + assets().folder
         body = draw_index(self._app, self._health.report(), root=root, assets=folder)
         return Response(200, [HTML, ASK_AGAIN], body)
 
     def _docs(self, root: str) -> Response:
-        folder = root + self._assets.folder
+        from pegboard_transport_http._docs import draw_docs
+
+        folder = root + assets().folder
         return Response(
             200, [HTML, ASK_AGAIN], draw_docs(title=self._app.name, root=root, assets=folder)
         )
 
     def _openapi(self, root: str) -> Response:
+        from pegboard_transport_http._openapi import describe
+
         table = self._app.registry.table
         if table is not self._table or len(self._documents) > ROOTS:
             self._table, self._documents = table, {}
