@@ -124,6 +124,8 @@ def kind(hint: Any) -> str:
 
 def default(field: Any) -> str:
     """Show the default of a field as the manifest would have it."""
+    if field.required:
+        return "required"
     value = field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
     if value is None:
         return "none"

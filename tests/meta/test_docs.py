@@ -1,21 +1,44 @@
-"""Every snippet of the documentation runs, and prints what the page says that it prints."""
+"""Every snippet of the documentation runs, and prints what the page says that it prints.
+
+A page is a project: its blocks `file=PATH` are written into one folder, and its `console` blocks
+run there, one command after the other. A command is `pegboard`, `pytest` or `curl`; for the last
+the project is served, on a free port in place of 5000. `...` stands for what differs each time. A
+block `python run` is a program of its own, a block `toml` without a file is a manifest that is
+read.
+"""
 
 from __future__ import annotations
 
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-PAGES = sorted([*ROOT.glob("docs/**/*.md"), ROOT / "README.md", *ROOT.glob("*/README.md")])
+from scripts.docs import PAGES, generated
+from scripts.environment import ROOT
+
+ADDRESS = "http://127.0.0.1:5000"
+"""Where the pages say that the project is served."""
+
+TIMEOUT = 50
+PROGRAMS = {
+    "pegboard": [sys.executable, "-m", "pegboard"],
+    "pytest": [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"],
+    "curl": ["curl", "--silent", "--show-error", "--max-time", "20"],
+}
+LANGUAGES = {"console", "html", "mermaid", "python", "sh", "text", "toml"}
 
 _FENCE = re.compile(r"^```(\w+)(?: ([^\n]*))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
+_URL = re.compile(r'"urls":\["(http://[^"]+)"')
 
 
 class Snippet(NamedTuple):
@@ -30,52 +53,147 @@ def snippets(page: Path) -> list[Snippet]:
     return [Snippet(*found) for found in _FENCE.findall(page.read_text(encoding="utf-8"))]
 
 
-def run(command: list[str], project: Path) -> str:
-    environment = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1"}
+def commands(snippet: Snippet) -> Iterator[tuple[str, str]]:
+    """Yield each command of a block with the output that stands below it."""
+    for part in re.split(r"^\$ ", snippet.text, flags=re.MULTILINE)[1:]:
+        command, _, expected = part.replace("\\\n", "").partition("\n")
+        yield command, expected
+
+
+def environment() -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PEGBOARD_")}
+    return {**kept, "COLUMNS": "200", "NO_COLOR": "1"}
+
+
+def run(command: str, project: Path, address: str) -> str:
+    words = shlex.split(command.replace(ADDRESS, address))
+    count = next(index for index, word in enumerate(words) if word in PROGRAMS)
+    variables = dict(word.split("=", 1) for word in words[:count])
     done = subprocess.run(
-        command,
+        [*PROGRAMS[words[count]], *words[count + 1 :]],
         cwd=project,
-        env=environment,
+        env={**environment(), **variables},
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=TIMEOUT,
         check=False,
     )
-    return done.stdout + done.stderr
+    return (done.stdout + done.stderr).replace(address, ADDRESS)
+
+
+@contextmanager
+def served(project: Path) -> Iterator[str]:
+    """Serve a project while the block runs; the address is that of the server."""
+    command = [*PROGRAMS["pegboard"], "serve", "--port", "0", "--log-format", "json"]
+    with (
+        (project / "serve.log").open("w+", encoding="utf-8") as log,
+        subprocess.Popen(
+            command, cwd=project, env=environment(), stdout=log, stderr=subprocess.PIPE, text=True
+        ) as server,
+    ):
+        try:
+            assert server.stderr is not None
+            lines: list[str] = []
+            for line in server.stderr:
+                lines.append(line)
+                found = _URL.search(line)
+                if found:
+                    yield found[1]
+                    break
+            else:
+                pytest.fail(f"the project could not be served: {''.join(lines)}")
+        finally:
+            server.terminate()
+            server.communicate(timeout=TIMEOUT)
+
+
+def matches(printed: str, expected: str) -> bool:
+    """Whether something was printed as expected, `...` being any text."""
+    pattern = re.escape(expected.strip()).replace(re.escape("..."), ".*")
+    text = "\n".join(line.rstrip() for line in printed.strip().splitlines())
+    return re.fullmatch(pattern, text, flags=re.DOTALL) is not None
+
+
+def name_of(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
 
 
 def pages_with(*languages: str) -> list[Path]:
     return [page for page in PAGES if any(each.language in languages for each in snippets(page))]
 
 
-@pytest.mark.parametrize("page", pages_with("python"), ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize("page", pages_with("python"), ids=name_of)
 def test_each_program_on_the_page_runs(page: Path, tmp_path: Path) -> None:
     programs = [each.text for each in snippets(page) if each.label == "run"]
     for program in programs:
-        subprocess.run([sys.executable, "-c", program], cwd=tmp_path, timeout=50, check=True)
+        command = [sys.executable, "-W", "error", "-c", program]
+        subprocess.run(command, cwd=tmp_path, env=environment(), timeout=TIMEOUT, check=True)
 
 
-@pytest.mark.parametrize("page", pages_with("python"), ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize("page", pages_with("python"), ids=name_of)
 def test_each_python_snippet_says_how_it_is_tested(page: Path) -> None:
     labels = {each.label.partition("=")[0] for each in snippets(page) if each.language == "python"}
     assert labels <= {"run", "file"}
 
 
-@pytest.mark.parametrize(
-    "page", pages_with("console"), ids=lambda page: str(page.relative_to(ROOT))
-)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_each_snippet_is_of_a_known_kind(page: Path) -> None:
+    assert {each.language for each in snippets(page)} <= LANGUAGES
+
+
+@pytest.mark.parametrize("page", pages_with("console"), ids=name_of)
 def test_each_command_on_the_page_prints_what_stands_below_it(page: Path, tmp_path: Path) -> None:
     for snippet in snippets(page):
         if snippet.label.startswith("file="):
             path = tmp_path / snippet.label.removeprefix("file=")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(snippet.text, encoding="utf-8")
+    pairs = [
+        pair
+        for snippet in snippets(page)
+        if snippet.language == "console"
+        for pair in commands(snippet)
+    ]
+    if not any(command.startswith("curl ") for command, _ in pairs):
+        check(pairs, tmp_path, ADDRESS)
+        return
+    if shutil.which("curl") is None:
+        pytest.skip("there is no curl here")
+    with served(tmp_path) as address:
+        check(pairs, tmp_path, address)
+
+
+def check(pairs: list[tuple[str, str]], project: Path, address: str) -> None:
+    for command, expected in pairs:
+        printed = run(command, project, address)
+        assert matches(printed, expected), f"$ {command}\n{printed}"
+
+
+@pytest.mark.parametrize("page", pages_with("toml"), ids=name_of)
+def test_each_manifest_on_the_page_can_be_read(page: Path, tmp_path: Path) -> None:
     for snippet in snippets(page):
-        if snippet.language == "console":
-            first, _, expected = snippet.text.partition("\n")
-            command = shlex.split(first.removeprefix("$ pegboard"))
-            printed = run([sys.executable, "-m", "pegboard", *command], tmp_path)
-            assert printed.strip() == expected.strip(), first
+        if snippet.language == "toml" and not snippet.label:
+            (tmp_path / "pegboard.toml").write_text(snippet.text, encoding="utf-8")
+            printed = run("pegboard config show", tmp_path, ADDRESS)
+            assert printed.startswith("setting\tvalue"), printed
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_what_is_generated_is_current(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert text == generated(text), "write it anew with `python3 run.py docs`"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_each_link_to_a_file_leads_to_one(page: Path) -> None:
+    links = [each for each in _LINK.findall(page.read_text(encoding="utf-8")) if "://" not in each]
+    assert [each for each in links if not (page.parent / each).exists()] == []
+
+
+def test_every_page_is_in_the_index() -> None:
+    index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+    pages = {page.name for page in (ROOT / "docs").glob("*.md")} - {"README.md"}
+    assert pages == {link for link in _LINK.findall(index) if "/" not in link}
 
 
 def test_there_are_pages_to_test() -> None:
