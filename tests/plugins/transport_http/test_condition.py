@@ -49,8 +49,15 @@ def test_conditions_are_judged_in_their_order(headers: dict[str, str], status: i
 
 @pytest.mark.parametrize(
     ("value", "allowed"),
-    [(None, True), ('"v2"', True), ('W/"v2"', False), ('"v1"', False), (SAME, True),
-     (AFTER, False), ("x", False)],
+    [
+        (None, True),
+        ('"v2"', True),
+        ('W/"v2"', False),
+        ('"v1"', False),
+        (SAME, True),
+        (AFTER, False),
+        ("x", False),
+    ],
 )
 def test_a_range_may_depend_on_the_version(value: str | None, allowed: bool) -> None:
     sent = {} if value is None else {b"if-range": value.encode()}

@@ -34,7 +34,7 @@ def scope(*headers: tuple[bytes, bytes], version: str = "1.1") -> dict[str, Any]
         [HOST, (b"content-length", b"0x1")],
         [HOST, (b"content-length", b"")],
         [HOST, (b"content-length", b"9" * 30)],
-        [HOST, (b"content-length", "١".encode())],
+        [HOST, (b"content-length", b"\xd9\xa1")],
         [HOST, (b"transfer-encoding", b"chunked"), (b"transfer-encoding", b"identity")],
         [HOST, (b"content-type", b"a/b"), (b"content-type", b"application/json")],
     ],
@@ -51,7 +51,8 @@ def test_an_ambiguous_or_malformed_head_is_refused(
 
 
 @pytest.mark.parametrize(
-    "host", [b"example.org", b"localhost:5000", b"[::1]:80", b"127.0.0.1", b"xn--mnchen-3ya.de", b"a:"]
+    "host",
+    [b"example.org", b"localhost:5000", b"[::1]:80", b"127.0.0.1", b"xn--mnchen-3ya.de", b"a:"],
 )
 def test_a_good_host_passes_again_and_again(host: bytes) -> None:
     check = HeadCheck()

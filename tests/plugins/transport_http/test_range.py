@@ -30,8 +30,18 @@ def test_ranges_are_read(value: str, spans: list[tuple[int, int]]) -> None:
 @pytest.mark.parametrize(
     "value",
     [
-        "", "bytes", "bytes=", "bytes=-", "bytes=a-b", "bytes=5-1", "lines=0-1", "bytes=0-1;2-3",
-        "bytes=--1", "bytes=0x0-1", "bytes=٣-٤", "bytes=" + ",".join(f"{n}-{n}" for n in range(0, 40, 2)),
+        "",
+        "bytes",
+        "bytes=",
+        "bytes=-",
+        "bytes=a-b",
+        "bytes=5-1",
+        "lines=0-1",
+        "bytes=0-1;2-3",
+        "bytes=--1",
+        "bytes=0x0-1",
+        "bytes=٣-٤",
+        "bytes=" + ",".join(f"{n}-{n}" for n in range(0, 40, 2)),
         "bytes=0-99999999999999999999999",
     ],
 )

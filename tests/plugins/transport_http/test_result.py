@@ -83,7 +83,9 @@ async def test_text_travels_as_text() -> None:
 async def test_html_travels_as_a_page() -> None:
     got = await answer(lambda: Result.html("<h1>hi</h1>"))
     assert (got.text, got.headers.content_type) == ("<h1>hi</h1>", "text/html; charset=utf-8")
-    got = await answer(lambda: Result.html("gone", status=203, headers={"Cache-Control": "no-store"}))
+    got = await answer(
+        lambda: Result.html("gone", status=203, headers={"Cache-Control": "no-store"})
+    )
     assert (got.status, got.text, got.headers.cache_control) == (203, "gone", "no-store")
 
 
@@ -173,7 +175,10 @@ async def test_a_result_of_an_export_that_answers_bare_values_is_still_a_result(
         (lambda: Result.text("t"), "t"),
         (lambda: Result.html("<p>"), "<p>"),
         (lambda: Result.redirect("/x"), "/x"),
-        (lambda: Result.binary(b"\0"), {"data": "AA==", "content_type": "application/octet-stream", "filename": None}),
+        (
+            lambda: Result.binary(b"\0"),
+            {"data": "AA==", "content_type": "application/octet-stream", "filename": None},
+        ),
     ],
 )
 async def test_who_asks_for_the_envelope_gets_it(make: Callable[[], Any], data: Any) -> None:
@@ -195,7 +200,9 @@ class Opaque:
         return "swordfish"
 
 
-@pytest.mark.parametrize("make", [Opaque, lambda: {(1, 2): 3}, lambda: "\ud800", lambda: [Opaque()]])
+@pytest.mark.parametrize(
+    "make", [Opaque, lambda: {(1, 2): 3}, lambda: "\ud800", lambda: [Opaque()]]
+)
 async def test_data_that_cannot_be_encoded_is_an_internal_error_that_tells_nothing(
     make: Callable[[], Any], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -238,7 +245,10 @@ async def test_tasks_run_after_the_response_has_left() -> None:
 
         for query in (b"", b"as_json=true"):
             scope = {
-                "type": "http", "method": "GET", "path": "/api/T/start", "query_string": query,
+                "type": "http",
+                "method": "GET",
+                "path": "/api/T/start",
+                "query_string": query,
                 "headers": [(b"host", b"x")],
             }
             await asgi(scope, receive, send)

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from pegboard_transport_http._head import Fields
     from pegboard_transport_http.config import HttpSettings
 
-__all__ = ["BodyReader"]
+__all__ = ["Begun", "BodyReader"]
+
+Begun = tuple[bytes | None, "Message | None", "Pending[Message] | None"]
+"""A body that was begun to be read: the whole of it, else the first message or the wait for it."""
 
 
 class BodyReader:
@@ -34,30 +37,35 @@ class BodyReader:
         self._timeout = settings.body_timeout
         self._rate = settings.min_body_rate
 
-    async def read(self, fields: Fields, receive: Receive) -> bytes:
-        """Return the whole body; one that comes in a single message is not copied.
+    def begin(self, receive: Receive) -> Begun:
+        """Begin to read: a body that is there already, in a single message, is not copied."""
+        message, pending = poll(receive)
+        if message is None or message.get("more_body") or message["type"] != "http.request":
+            return None, message, pending
+        body: bytes = message.get("body", b"")
+        return (body if len(body) <= self.max_memory else None), message, None
+
+    async def read(self, fields: Fields, begun: Begun, receive: Receive) -> bytes:
+        """Return the whole body.
+
+        Args:
+            fields: The request headers.
+            begun: What `begin` has returned.
+            receive: Gives what is still missing.
 
         Raises:
             TooLargeError: If it is larger than what may be held in memory.
             SlowBodyError: If it does not come in fast enough.
             ClientGoneError: If the client goes away before it is complete.
         """
-        check_length(fields, self.max_memory)
-        message, pending = poll(receive)
-        if pending is None and message is not None and not message.get("more_body"):
-            return self._whole(message)
-        async with aclosing(self._parts(message, pending, receive, self.max_memory)) as parts:
+        if begun[0] is not None:
+            return begun[0]
+        async with aclosing(self.parts(fields, begun, receive, self.max_memory)) as parts:
             return b"".join([part async for part in parts])
 
-    def _whole(self, message: Message) -> bytes:
-        if message["type"] != "http.request":
-            raise ClientGoneError
-        body: bytes = message.get("body", b"")
-        if len(body) > self.max_memory:
-            raise _too_large(self.max_memory)
-        return body
-
-    def parts(self, fields: Fields, receive: Receive, limit: int) -> AsyncGenerator[bytes, None]:
+    async def parts(
+        self, fields: Fields, begun: Begun, receive: Receive, limit: int
+    ) -> AsyncGenerator[bytes, None]:
         """Yield the body in parts as they come in; to be closed by whoever does not read it all.
 
         Raises:
@@ -65,16 +73,8 @@ class BodyReader:
             SlowBodyError: If it does not come in fast enough.
             ClientGoneError: If the client goes away before it is complete.
         """
-        check_length(fields, limit)
-        return self._parts(*poll(receive), receive, limit)
-
-    async def _parts(
-        self,
-        message: Message | None,
-        pending: Pending[Message] | None,
-        receive: Receive,
-        limit: int,
-    ) -> AsyncGenerator[bytes, None]:
+        _check_length(fields, limit)
+        _, message, pending = begun
         start = anyio.current_time()
         received = 0
         while True:
@@ -114,7 +114,7 @@ class BodyReader:
         return min(bought - anyio.current_time(), self._timeout)
 
 
-def check_length(fields: Fields, limit: int) -> None:
+def _check_length(fields: Fields, limit: int) -> None:
     """Refuse a body by its announced length, before any of it is read.
 
     Raises:

@@ -6,7 +6,6 @@ request costs is in `Endpoint.serve`.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from pegboard import ANONYMOUS, OK_INFO, CallContext, Connection, Export, call_context, parse_query
@@ -16,17 +15,15 @@ from pegboard_transport_http._input import (
     bind,
     compile_json,
     query_values,
-    read_content,
 )
 from pegboard_transport_http._json import encode
-from pegboard_transport_http._media_type import MediaType
 from pegboard_transport_http._refusal import refusal
 from pegboard_transport_http._render import JSON, LENGTHS, SPECIAL, Response
 
 if TYPE_CHECKING:
+    from pegboard import Session
     from pegboard.contracts.asgi import Receive, Scope, Send
     from pegboard_transport_http._head import Fields
-    from pegboard_transport_http._input import Arguments
     from pegboard_transport_http._transport import HttpTransport
 
 __all__ = ["NAME", "Endpoint"]
@@ -37,8 +34,8 @@ NAME = "transport_http"
 RESUME = "last_event_id"
 """Parameter that receives the Last-Event-ID header: where a client wants to go on."""
 
+_NO_NAMES: dict[str, Any] = {}
 _BODILESS = frozenset({"GET", "HEAD"})
-_JSON_TYPE = MediaType("application/json")
 
 
 class Endpoint:
@@ -61,6 +58,7 @@ class Endpoint:
         "_is_enveloped",
         "_is_public",
         "_methods",
+        "_reader",
         "_resumes",
         "_slot",
         "_small",
@@ -80,12 +78,13 @@ class Endpoint:
         self._fields = transport.head.fields
         self._small = transport.small
         self._bind = export.binding.bind
-        self._decode = compile_json(export.binding)
+        self._reader = transport.body
         self._is_public = export.public
         self._resumes = any(each.name == RESUME for each in export.binding.parameters)
+        self._decode = None if self._resumes else compile_json(export.binding)
         self._is_enveloped = not export.options.row
 
-    async def serve(
+    async def serve(  # noqa: PLR0912 - one function, since each further coroutine costs a request
         self, scope: Scope, receive: Receive, send: Send, *, as_events: bool = False
     ) -> None:
         """Answer one request; whatever fails is answered, too.
@@ -117,8 +116,7 @@ class Endpoint:
                 args, kwargs = bind(values)
                 context = CallContext(app, session, scope)
             else:
-                content, (args, kwargs) = await self._read(scope, fields, receive)
-                context = CallContext(app, session, scope, content.form, content.body)
+                content, context, args, kwargs = await self._read(scope, fields, receive, session)
             token = call_context.set(context)
             try:
                 result = await self._slot.call(*args, **kwargs)
@@ -166,26 +164,36 @@ class Endpoint:
         return export
 
     async def _read(
-        self, scope: Scope, fields: Fields, receive: Receive
-    ) -> tuple[Content, Arguments]:
+        self, scope: Scope, fields: Fields, receive: Receive, session: Session
+    ) -> tuple[Content | None, CallContext, tuple[Any, ...], dict[str, Any]]:
+        """Read and bind what a request with a body brings; what is to be closed comes first."""
         query = scope["query_string"]
-        if fields.get(b"content-type") == b"application/json":
-            body = await self._transport.body.read(fields, receive)
-            if body and self._decode and not (query or self._resumes) and self._slot.export is self.export:
-                with suppress(Exception):  # then the long way says what is wrong
-                    args, value = self._decode(body)
-                    return Content(body=value, is_json=True), (args, {})
-            content = read_content(body, _JSON_TYPE, self.export.binding)
-        else:
-            content = await self._transport.read(fields, receive, self.export.binding)
+        begun = self._reader.begin(receive)
+        body = begun[0]
+        if (
+            body
+            and self._decode is not None
+            and not query
+            and fields.get(b"content-type") == b"application/json"
+            and self._slot.export is self.export
+        ):
+            try:
+                args, value = self._decode(body)
+            except Exception:  # noqa: BLE001, S110 - the long way says what is wrong
+                pass
+            else:
+                return None, CallContext(self._app, session, scope, None, value), args, _NO_NAMES
+        content = await self._transport.read(fields, begun, receive, self.export.binding)
         try:
             values = query_values(query)
             if self._resumes:
                 _resume(scope, values)
-            return content, bind(self._current().binding, values, content)
+            args, names = bind(self._current().binding, values, content)
         except BaseException:
             content.close()
             raise
+        context = CallContext(self._app, session, scope, content.form, content.body)
+        return content, context, args, names
 
     async def _other_method(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = self._transport.exchange(scope, receive, send)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Exchange", "StalledClientError"]
 
+
 class StalledClientError(Exception):
     """The client has not accepted the next part of the response in time."""
 
@@ -29,9 +30,7 @@ class Exchange:
 
     __slots__ = ("_send", "is_head", "receive", "scope", "send_timeout", "started")
 
-    def __init__(
-        self, scope: Scope, receive: Receive, send: Send, *, send_timeout: float
-    ) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, *, send_timeout: float) -> None:
         self.scope = scope
         self.receive = receive
         self.started = False

@@ -53,8 +53,10 @@ class HeadCheck:
                 found[name] = value
         if found.get(b"host") not in self._hosts:
             self._check_host(scope, found)
-        if len(found) > 1:
-            _check_length(found)
+        length = found.get(b"content-length")
+        if length is not None and (b"transfer-encoding" in found or not _is_length(length)):
+            msg = "a Content-Length that is malformed, or stands beside a Transfer-Encoding"
+            raise MalformedRequestError(msg)
         return found
 
     def _check_host(self, scope: Scope, fields: Fields) -> None:
@@ -83,13 +85,5 @@ def check_path(path: str) -> None:
         raise MalformedRequestError(msg)
 
 
-def _check_length(fields: Fields) -> None:
-    length = fields.get(b"content-length")
-    if length is None:
-        return
-    if b"transfer-encoding" in fields:
-        msg = "both Content-Length and Transfer-Encoding"
-        raise MalformedRequestError(msg)
-    if not length.isdigit() or len(length) > LENGTH:
-        msg = "malformed Content-Length"
-        raise MalformedRequestError(msg)
+def _is_length(value: bytes) -> bool:
+    return value.isdigit() and len(value) <= LENGTH

@@ -64,9 +64,7 @@ def fields(headers: Mapping[str, str] | Iterable[tuple[str, str]]) -> list[Heade
     """
     pairs = headers.items() if isinstance(headers, Mapping) else headers
     return [
-        field(str(name), str(value))
-        for name, value in pairs
-        if str(name).lower() not in _NOT_OURS
+        field(str(name), str(value)) for name, value in pairs if str(name).lower() not in _NOT_OURS
     ]
 
 

@@ -63,7 +63,8 @@ class Interception:
         media_type = parse_media_type(fields.get(b"content-type"))
         if scope["method"] in _BODILESS or media_type.essence == MULTIPART:
             return request, receive
-        body = await self._transport.body.read(fields, receive)
+        reader = self._transport.body
+        body = await reader.read(fields, reader.begin(receive), receive)
         content = decode_body(body, media_type)
         request.request.body, request.request.form_data = content.body, content.form
         return request, _replay(body, receive)

@@ -35,7 +35,6 @@ ENVELOPE_TYPE = b"application/vnd.pegboard.result+json"
 JSON: Header = (b"content-type", b"application/json")
 
 
-
 class _Lengths(dict[int, Header]):
     """Headers with the length of a small body, each made once: asked for lengths below 10 KB."""
 
@@ -142,9 +141,7 @@ def _content(result: Result[Any], status: int, content_type: str) -> Response:
     return _written(result.result.data, status, content_type, result.headers)
 
 
-def _written(
-    data: Any, status: int, content_type: str, headers: Mapping[str, str]
-) -> Response:
+def _written(data: Any, status: int, content_type: str, headers: Mapping[str, str]) -> Response:
     own = {str(name).lower(): value for name, value in headers.items()}
     kind = _text_type(str(own.pop("content-type", content_type)))
     if isinstance(data, (bytes, bytearray, memoryview)):

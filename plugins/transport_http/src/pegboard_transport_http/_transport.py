@@ -11,7 +11,7 @@ import msgspec
 from anyio import CapacityLimiter
 
 from pegboard import Result
-from pegboard.errors import NotFoundError
+from pegboard.errors import InputError, NotFoundError
 from pegboard_transport_http._body import BodyReader
 from pegboard_transport_http._compression import Compressor
 from pegboard_transport_http._delivery import Delivery
@@ -34,6 +34,7 @@ from pegboard_transport_http._stream import Stream
 if TYPE_CHECKING:
     from pegboard import App, Binding, CallContext, Slot
     from pegboard.contracts.asgi import AsgiCallable, Receive, Scope, Send
+    from pegboard_transport_http._body import Begun
     from pegboard_transport_http._head import Fields
     from pegboard_transport_http.config import HttpSettings
 
@@ -109,8 +110,16 @@ class HttpTransport:
         """Return a request as what is off the fast path likes it."""
         return Exchange(scope, receive, send, send_timeout=self.settings.send_timeout)
 
-    async def read(self, fields: Fields, receive: Receive, binding: Binding) -> Content:
+    async def read(
+        self, fields: Fields, begun: Begun, receive: Receive, binding: Binding
+    ) -> Content:
         """Read and decode a body.
+
+        Args:
+            fields: The request headers.
+            begun: What `body.begin` has returned.
+            receive: Gives what is still missing of the body.
+            binding: What the export takes.
 
         Raises:
             InputError: If it is malformed, too large, too slow or of a type that is not taken.
@@ -119,10 +128,10 @@ class HttpTransport:
         announced = fields.get(b"content-type", b"")
         media_type = parse_media_type(announced)
         if media_type.essence == MULTIPART:
-            parts = self.body.parts(fields, receive, self.settings.max_body)
+            parts = self.body.parts(fields, begun, receive, self.settings.max_body)
             form = await read_multipart(parts, announced, self.settings)
             return Content(form=form.values, uploads=form.uploads)
-        body = await self.body.read(fields, receive)
+        body = await self.body.read(fields, begun, receive)
         return read_content(body, media_type, binding)
 
     # -- answers ---------------------------------------------------------------------------
@@ -166,12 +175,8 @@ class HttpTransport:
         await self._compressor.apply(response, exchange.header(b"accept-encoding"))
         await exchange.respond(response)
 
-    async def _deliver(
-        self, exchange: Exchange, result: Result[Any], context: CallContext
-    ) -> None:
-        stream = Stream(
-            result, limiter=self._threads, close_timeout=self.settings.close_timeout
-        )
+    async def _deliver(self, exchange: Exchange, result: Result[Any], context: CallContext) -> None:
+        stream = Stream(result, limiter=self._threads, close_timeout=self.settings.close_timeout)
         try:
             if not stream.is_event_stream:
                 self._check_accept(exchange)
@@ -230,13 +235,13 @@ class HttpTransport:
             _logger.debug("could not answer: %r", again)
 
     async def _not_found(self, scope: Scope, receive: Receive, send: Send) -> None:
+        error: Exception = NotFoundError("there is nothing at this address")
         try:
             self.head.fields(scope)
             check_path(scope["path"])
-            msg = "there is nothing at this address"
-            raise NotFoundError(msg)
-        except Exception as error:  # noqa: BLE001 - becomes the answer
-            await self.refuse(scope, receive, send, error, what="request")
+        except InputError as worse:
+            error = worse
+        await self.refuse(scope, receive, send, error, what="request")
 
 
 def _address(endpoint: Endpoint) -> str:
@@ -246,8 +251,10 @@ def _address(endpoint: Endpoint) -> str:
 def _is_event(result: Result[Any]) -> bool:
     """Whether the data makes sense as a single event; downloads and redirects do not."""
     kind = result.result.data_type or ""
-    return kind in _EVENT_KINDS or kind.startswith("text/") or (
-        kind not in {"binary", "file", "file_path", "redirect", "stream"} and "/" not in kind
+    return (
+        kind in _EVENT_KINDS
+        or kind.startswith("text/")
+        or (kind not in {"binary", "file", "file_path", "redirect", "stream"} and "/" not in kind)
     )
 
 
