@@ -17,9 +17,11 @@ from pegboard.testing.plugin_suite import PluginSuite
 
 
 class GreeterSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Attributes:
-    greeting: What is said.
-    times: How often.
+    """What can be set.
+
+    Attributes:
+        greeting: What is said.
+        times: How often.
     """
 
     greeting: str = "hello"

@@ -131,7 +131,7 @@ def _hook(candidate: PluginCandidate, name: str) -> Any:
 
 
 def _check_struct(kind: type[msgspec.Struct]) -> None:
-    described = set(re.findall(r"^\s+(\w+): \S", kind.__doc__ or "", flags=re.MULTILINE))
+    described = set(re.findall(r"^\s*(\w+): \S", kind.__doc__ or "", flags=re.MULTILINE))
     for field in msgspec.structs.fields(kind):
         assert not field.required, f"{kind.__name__}.{field.name} has no default"
         assert field.name in described, (
