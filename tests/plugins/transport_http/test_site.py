@@ -117,6 +117,15 @@ async def test_pages_of_mods_and_of_plugins_are_linked(served):
     assert '<a href="/extra">From a plugin</a>' in page
 
 
+@pytest.mark.parametrize("path", ["javascript:alert(1)", "elsewhere"])
+async def test_a_page_that_is_not_on_this_server_is_left_out(served, path, caplog):
+    async with served(Extra(page=path)) as client:
+        page = await client.get("/")
+    assert page.status == 200
+    assert "From a plugin" not in page.text
+    assert "no page of this server" in caplog.text
+
+
 async def test_every_link_of_the_index_page_leads_somewhere(served):
     async with served() as client:
         page = (await client.get("/")).text

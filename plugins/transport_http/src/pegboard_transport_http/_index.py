@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
 from itertools import groupby
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from pegboard_transport_http._health import HealthReport
 
 __all__ = ["draw_index", "draw_not_found", "level_name"]
+
+_logger = logging.getLogger("pegboard.http")
 
 _LEVELS = ((10, "administrators"), (5, "moderators"), (1, "signed in"))
 
@@ -110,8 +114,7 @@ def _header(name: str, report: HealthReport, facts: str, *, root: str, assets: s
 
 
 def _pages(app: App, exports: list[Export], root: str) -> Markup | None:
-    named = [each for _, pages in app.hooks.all("pages", app=app) for each in pages]
-    found = [*map(_export_page, filter(_is_page, exports)), *named]
+    found = [*map(_export_page, filter(_is_page, exports)), *_plugin_pages(app)]
     if not found:
         return None
     cards = [
@@ -123,6 +126,15 @@ def _pages(app: App, exports: list[Export], root: str) -> Markup | None:
         for each in sorted(found, key=lambda one: one.title.casefold())
     ]
     return _section("Pages", element("ul", cards, class_="cards"))
+
+
+def _plugin_pages(app: App) -> Iterator[Page]:
+    for plugin, pages in app.hooks.all("pages", app=app):
+        for each in pages:
+            if isinstance(each, Page) and each.path.startswith("/"):
+                yield each
+            else:
+                _logger.error("plugin %s names %r, which is no page of this server", plugin, each)
 
 
 def _is_shown(export: Export) -> bool:
