@@ -1,6 +1,7 @@
 """uvicorn behind the contract of all servers."""
 
 import pytest
+
 from pegboard.testing.server_suite import ServerSuite
 from pegboard_server_uvicorn import UvicornServer
 

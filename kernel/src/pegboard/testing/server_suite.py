@@ -22,13 +22,12 @@ import ssl
 import struct
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from threading import Event as ThreadEvent
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import anyio
-import msgspec
 import pytest
 from anyio.abc import TaskStatus
 from anyio.from_thread import BlockingPortal, start_blocking_portal
@@ -39,7 +38,7 @@ from pegboard.errors import ConfigError
 if TYPE_CHECKING:
     from pegboard.contracts.asgi import Receive, Scope, Send
 
-__all__ = ["Client", "Probe", "RunningServer", "ServerSuite"]
+__all__ = ["Client", "Probe", "RunningServer", "ServerSuite", "running_server"]
 
 _TIMEOUT = 10.0
 _CHUNK = b"x" * 65_536
@@ -281,10 +280,10 @@ class ServerSuite:
     """The contract `pegboard.contracts.server.Server` as tests.
 
     Attributes:
-        backends: The anyio backends that the server runs on.
+        backends: The loops that the server runs on: `asyncio`, `uvloop`, `trio`.
     """
 
-    backends: ClassVar[tuple[str, ...]] = ("asyncio",)
+    backends: ClassVar[tuple[str, ...]] = ("asyncio", "uvloop")
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Run each test on each backend."""
@@ -297,12 +296,12 @@ class ServerSuite:
         raise NotImplementedError
 
     @pytest.fixture
-    def start(self, server: Server, backend: Any) -> Iterator[Callable[..., RunningServer]]:
+    def start(self, server: Server, backend: str) -> Iterator[Callable[..., RunningServer]]:
         """Give a function that starts the server with settings; it is stopped after the test."""
         stack: list[Any] = []
 
         def start(**settings: Any) -> RunningServer:
-            manager = _running(server, backend, **settings)
+            manager = running_server(server, backend, **settings)
             stack.append(manager)
             running: RunningServer = manager.__enter__()
             return running
@@ -572,19 +571,19 @@ class ServerSuite:
         assert running.ends_within(3)
 
     def test_a_stop_that_was_asked_for_before_the_start_ends_at_once(
-        self, server: Server, backend: Any
+        self, server: Server, backend: str
     ) -> None:
-        with _listening() as listening, start_blocking_portal(backend) as portal:
-            portal.call(_serve_stopped, server, listening.fileno(), ServeSettings(backend=backend))
+        with _listening() as listening, _portal(backend) as portal:
+            portal.call(_serve_stopped, server, listening.fileno(), _settings(backend))
 
-    def test_the_sockets_stay_the_callers(self, server: Server, backend: Any) -> None:
-        with _listening() as listening, start_blocking_portal(backend) as portal:
-            portal.call(_serve_stopped, server, listening.fileno(), ServeSettings(backend=backend))
+    def test_the_sockets_stay_the_callers(self, server: Server, backend: str) -> None:
+        with _listening() as listening, _portal(backend) as portal:
+            portal.call(_serve_stopped, server, listening.fileno(), _settings(backend))
             assert listening.getsockname()[1]
-            portal.call(_serve_stopped, server, listening.fileno(), ServeSettings(backend=backend))
+            portal.call(_serve_stopped, server, listening.fileno(), _settings(backend))
 
-    def test_cancelling_it_cuts_at_once(self, server: Server, backend: Any) -> None:
-        with _listening() as listening, start_blocking_portal(backend) as portal:
+    def test_cancelling_it_cuts_at_once(self, server: Server, backend: str) -> None:
+        with _listening() as listening, _portal(backend) as portal:
             portal.call(_serve_cancelled, server, listening, backend)
 
     # -- TLS and HTTP/2 --------------------------------------------------------------------
@@ -612,14 +611,14 @@ class ServerSuite:
         assert client.read_all().endswith(b"hello")
 
     def test_a_certificate_that_is_not_there_is_named(
-        self, server: Server, tmp_path: Path, backend: Any
+        self, server: Server, tmp_path: Path, backend: str
     ) -> None:
         if "tls" not in server.features:
             pytest.skip("the server does not declare TLS")
         missing = str(tmp_path / "missing.pem")
-        settings = ServeSettings(certfile=missing, keyfile=missing, backend=backend)
+        settings = _settings(backend, certfile=missing, keyfile=missing)
         with (
-            start_blocking_portal(backend) as portal,
+            _portal(backend) as portal,
             _listening() as listening,
             pytest.raises(ConfigError, match=r"missing\.pem"),
         ):
@@ -648,12 +647,12 @@ class ServerSuite:
         if "http2" in server.features:
             assert _http2_get(start(http2=True).client(), "/hello") == b"hello"
 
-    def test_what_it_cannot_do_is_refused(self, server: Server, backend: Any) -> None:
+    def test_what_it_cannot_do_is_refused(self, server: Server, backend: str) -> None:
         if "http2" in server.features:
             pytest.skip("the server declares what could be asked for")
-        settings = ServeSettings(http2=True, backend=backend)
+        settings = _settings(backend, http2=True)
         with (
-            start_blocking_portal(backend) as portal,
+            _portal(backend) as portal,
             _listening() as listening,
             pytest.raises(ConfigError, match="http2"),
         ):
@@ -690,12 +689,28 @@ def _listening() -> Iterator[socket.socket]:
         yield listening
 
 
+def _portal(backend: str) -> AbstractContextManager[BlockingPortal]:
+    if backend == "uvloop":
+        pytest.importorskip("uvloop")
+        return start_blocking_portal("asyncio", {"use_uvloop": True})
+    return start_blocking_portal(backend)
+
+
+def _settings(backend: str, **changes: Any) -> ServeSettings:
+    return ServeSettings(backend="trio" if backend == "trio" else "asyncio", **changes)
+
+
 @contextmanager
-def _running(server: Server, backend: str, **changes: Any) -> Iterator[RunningServer]:
-    settings = msgspec.structs.replace(
-        ServeSettings(shutdown_timeout=2.0), backend=backend, **changes
-    )
-    with _listening() as listening, start_blocking_portal(backend) as portal:
+def running_server(server: Server, backend: str, **changes: Any) -> Iterator[RunningServer]:
+    """Run a server with the probe behind it, on a free port.
+
+    Args:
+        server: The server.
+        backend: `asyncio`, `uvloop` or `trio`.
+        changes: Settings that differ from the defaults.
+    """
+    settings = _settings(backend, **{"shutdown_timeout": 2.0, **changes})
+    with _listening() as listening, _portal(backend) as portal:
         probe = portal.call(_make_probe)
 
         async def serve(*, task_status: TaskStatus[None]) -> None:
@@ -732,7 +747,7 @@ async def _serve_stopped(server: Server, descriptor: int, settings: ServeSetting
         )
 
 
-async def _serve_cancelled(server: Server, listening: socket.socket, backend: Any) -> None:
+async def _serve_cancelled(server: Server, listening: socket.socket, backend: str) -> None:
     probe = Probe()
     with anyio.fail_after(5):
         async with anyio.create_task_group() as tasks:
@@ -740,7 +755,7 @@ async def _serve_cancelled(server: Server, listening: socket.socket, backend: An
             async def serve(*, task_status: TaskStatus[None]) -> None:
                 await server.serve(
                     probe,
-                    ServeSettings(shutdown_timeout=60.0, backend=backend),
+                    _settings(backend, shutdown_timeout=60.0),
                     sockets=[listening.fileno()],
                     started=task_status.started,
                     stop=probe.stop,

@@ -15,7 +15,13 @@ import anyio
 from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.asyncio.worker_context import WorkerContext
 
-from pegboard_server_hypercorn._translation import duplicate, forbid_upgrade, logger, release
+from pegboard_server_hypercorn._translation import (
+    duplicate,
+    forbid_upgrade,
+    logger,
+    release,
+    say_goodbye,
+)
 
 if TYPE_CHECKING:
     from hypercorn.config import Config
@@ -82,6 +88,10 @@ class _Connection(TCPServer):
         finally:
             self.context.gone.set()
         await release(self.protocol)
+
+    async def _initiate_server_close(self) -> None:
+        await say_goodbye(self.protocol)
+        await super()._initiate_server_close()
 
 
 class _Listener:

@@ -5,16 +5,27 @@ from __future__ import annotations
 import logging
 import socket
 import ssl
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from h2.exceptions import ProtocolError
 from hypercorn.config import Config
+from hypercorn.protocol.h2 import H2Protocol
 from hypercorn.protocol.h11 import H11Protocol
 
 if TYPE_CHECKING:
     from pegboard.contracts.server import ServeSettings
     from pegboard_server_hypercorn.config import HypercornConfig
 
-__all__ = ["duplicate", "forbid_upgrade", "logger", "make_config", "make_context", "release"]
+__all__ = [
+    "duplicate",
+    "forbid_upgrade",
+    "logger",
+    "make_config",
+    "make_context",
+    "release",
+    "say_goodbye",
+]
 
 logger = logging.getLogger("pegboard.server.hypercorn")
 
@@ -64,6 +75,14 @@ def forbid_upgrade(wrapper: Any, config: Config) -> None:
     """Keep a connection from changing to HTTP/2 in clear text where that was not asked for."""
     if "h2" not in config.alpn_protocols and isinstance(wrapper.protocol, H11Protocol):
         setattr(wrapper.protocol, "_check_protocol", _stay)  # noqa: B010 - it has no switch
+
+
+async def say_goodbye(wrapper: Any) -> None:
+    """Tell an HTTP/2 client that its idle connection ends; Hypercorn just closes it."""
+    if isinstance(wrapper.protocol, H2Protocol):
+        with suppress(ProtocolError):
+            wrapper.protocol.connection.close_connection()
+            await wrapper.protocol._flush()  # noqa: SLF001 - nothing public sends what is due
 
 
 async def release(wrapper: Any) -> None:

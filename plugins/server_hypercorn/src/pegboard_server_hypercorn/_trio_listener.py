@@ -16,7 +16,13 @@ from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ConnectionState
 
-from pegboard_server_hypercorn._translation import duplicate, forbid_upgrade, logger, release
+from pegboard_server_hypercorn._translation import (
+    duplicate,
+    forbid_upgrade,
+    logger,
+    release,
+    say_goodbye,
+)
 
 if TYPE_CHECKING:
     import anyio
@@ -96,6 +102,10 @@ class _Connection(TCPServer):
         finally:
             self.context.gone.set()
         await release(self.protocol)
+
+    async def _initiate_server_close(self) -> None:
+        await say_goodbye(self.protocol)
+        await super()._initiate_server_close()
 
     async def _close(self) -> None:
         # Hypercorn closes while another task still sends, and the answer would be lost.

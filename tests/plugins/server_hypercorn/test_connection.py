@@ -1,0 +1,108 @@
+"""What is changed about Hypercorn's connections."""
+
+import re
+
+import pytest
+
+from pegboard.testing.server_suite import RunningServer, running_server
+from pegboard_server_hypercorn import HypercornConfig, HypercornServer
+from pegboard_server_hypercorn._guard import why_not
+
+h2 = pytest.importorskip("h2")
+from h2.config import H2Configuration  # noqa: E402 - it is not installed everywhere
+from h2.connection import H2Connection  # noqa: E402
+from h2.events import ConnectionTerminated, DataReceived, StreamEnded  # noqa: E402
+from h2.settings import SettingCodes  # noqa: E402
+
+BACKENDS = pytest.mark.parametrize("backend", ["asyncio", "uvloop", "trio"])
+
+
+@BACKENDS
+def test_an_http_2_client_that_goes_while_a_stream_is_blocked_leaves_nothing(backend):
+    with running_server(HypercornServer(), backend, http2=True) as running:
+        for _ in range(5):
+            client, connection = _connected(running)
+            connection.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: 10})
+            connection.send_headers(1, _get("/stream"), end_stream=True)
+            client.send(connection.data_to_send())
+            events = connection.receive_data(client.read_some())
+            while not any(isinstance(each, DataReceived) for each in events):
+                events = connection.receive_data(client.read_some())
+            client.close()
+        running.begin_stop()
+        assert running.ends_within(1.5)
+
+
+@BACKENDS
+def test_a_stop_says_goodbye_to_http_2(backend):
+    with running_server(HypercornServer(), backend, http2=True) as running:
+        client, connection = _connected(running)
+        connection.send_headers(1, _get("/events"), end_stream=True)
+        client.send(connection.data_to_send())
+        seen = []
+        while not any(isinstance(each, DataReceived) for each in seen):
+            seen += connection.receive_data(client.read_some())
+        running.begin_stop()
+        while data := client.read_some():
+            seen += connection.receive_data(data)
+        assert any(isinstance(each, StreamEnded) for each in seen)
+        assert any(isinstance(each, ConnectionTerminated) for each in seen)
+        assert running.ends_within(3)
+
+
+@BACKENDS
+def test_an_open_websocket_is_pinged_and_one_that_ended_does_not_wait_for_the_next_ping(backend):
+    server = HypercornServer(HypercornConfig(websocket_ping=0.05))
+    with running_server(server, backend) as running:
+        client = running.client()
+        client.upgrade()
+        first = client.read(2)
+        assert first == b"\x89\x00"
+    with running_server(HypercornServer(HypercornConfig(websocket_ping=3600)), backend) as running:
+        client = running.client()
+        client.upgrade()
+        client.close()
+        assert running.probe.disconnected.wait(5)
+        running.begin_stop()
+        assert running.ends_within(1.5)
+
+
+@BACKENDS
+def test_a_head_above_the_limit_is_a_431(backend):
+    server = HypercornServer(HypercornConfig(head_limit=1024))
+    with running_server(server, backend) as running:
+        client = running.client()
+        client.send(b"GET / HTTP/1.1\r\nhost: a\r\nx: " + b"x" * 1100 + b"\r\n\r\n")
+        assert re.match(rb"HTTP/1.1 431", client.read_all())
+        assert running.get() == (200, b"hello")
+
+
+@pytest.mark.parametrize(
+    ("method", "headers", "status"),
+    [
+        ("GET", [(b"host", b"example.org:8000")], None),
+        ("GET", [(b"host", b"[::1]:8000")], None),
+        ("GET", [], None),
+        ("POST", [(b"host", b"a"), (b"content-length", b"3")], None),
+        ("POST", [(b"content-length", b"3"), (b"transfer-encoding", b"chunked")], 400),
+        ("GET", [(b"host", b"a b")], 400),
+        ("GET", [(b"host", b"a\\b")], 400),
+        ("GET", [(b"host", b"user@a")], 400),
+        ("PRI", [], 400),
+        ("GET", [(b"x", b"y" * 100)], 431),
+    ],
+)
+def test_which_requests_are_refused(method, headers, status):
+    refusal = why_not(method, headers, 100)
+    assert (refusal and refusal[0]) == status
+
+
+def _connected(running: RunningServer):
+    client = running.client()
+    connection = H2Connection(H2Configuration(client_side=True))
+    connection.initiate_connection()
+    return client, connection
+
+
+def _get(path):
+    return [(":method", "GET"), (":path", path), (":scheme", "http"), (":authority", "a")]

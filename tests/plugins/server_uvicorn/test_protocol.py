@@ -1,0 +1,153 @@
+"""The bounds and checks that are added to uvicorn's connections."""
+
+import re
+import struct
+
+import pytest
+
+from pegboard.testing.server_suite import running_server
+from pegboard_server_uvicorn import UvicornConfig, UvicornServer
+
+REQUEST = b"GET /hello HTTP/1.1\r\nhost: a\r\n\r\n"
+
+
+@pytest.fixture(params=["asyncio", "uvloop"])
+def serve(request):
+    """Return a function that serves with a configuration."""
+
+    def start(**config):
+        settings = {"header_timeout": config.pop("header_timeout", 10.0)}
+        return running_server(UvicornServer(UvicornConfig(**config)), request.param, **settings)
+
+    return start
+
+
+def test_a_head_above_the_limit_is_a_431_in_one_piece_and_in_many(serve):
+    with serve(head_limit=1024) as running:
+        whole = running.client()
+        whole.send(b"GET / HTTP/1.1\r\nhost: a\r\nx: " + b"x" * 1100 + b"\r\n\r\n")
+        assert whole.read_all().startswith(b"HTTP/1.1 431")
+        parts = running.client()
+        parts.send(b"GET / HTTP/1.1\r\nhost: a\r\n")
+        for _ in range(12):
+            parts.send(b"x: " + b"x" * 100 + b"\r\n")
+        assert parts.read_all().startswith(b"HTTP/1.1 431")
+        assert running.get() == (200, b"hello")
+
+
+def test_a_kept_connection_counts_each_head_for_itself(serve):
+    with serve(head_limit=1024) as running:
+        client = running.client()
+        for _ in range(5):
+            client.send(b"GET / HTTP/1.1\r\nhost: a\r\nx: " + b"x" * 900 + b"\r\n\r\n")
+            assert client.read_until(b"hello").startswith(b"HTTP/1.1 200")
+
+
+def test_a_large_body_is_not_taken_for_a_head(serve):
+    with serve(head_limit=1024) as running:
+        client = running.client()
+        client.send(b"POST /echo HTTP/1.1\r\nhost: a\r\ncontent-length: 9000\r\n\r\n")
+        for _ in range(9):
+            client.send(b"b" * 1000)
+        assert client.read_until(b"\r\n\r\n").startswith(b"HTTP/1.1 200")
+        assert client.read(9000) == b"b" * 9000
+
+
+@pytest.mark.parametrize("start", [b"", b"GET", b"GET / HTTP/1.1\r\nhost: a\r\nx"])
+def test_a_head_that_does_not_come_is_a_408(serve, start):
+    with serve(header_timeout=0.2) as running:
+        client = running.client()
+        client.send(start)
+        assert re.match(rb"HTTP/1.1 408", client.read_all())
+
+
+def test_a_second_head_that_does_not_come_is_a_408(serve):
+    with serve(header_timeout=0.2) as running:
+        client = running.client()
+        client.send(REQUEST)
+        client.read_until(b"hello")
+        client.send(b"GET /he")
+        assert re.match(rb"HTTP/1.1 408", client.read_all())
+
+
+def test_a_slow_answer_is_not_taken_for_a_slow_head(serve):
+    with serve(header_timeout=0.2) as running:
+        client = running.client()
+        client.send(b"GET /slow HTTP/1.1\r\nhost: a\r\n\r\n")
+        assert running.probe.entered.wait(5)
+        waiting = running.client()
+        waiting.send(b"GET")
+        waiting.read_all()  # the deadlines were looked at
+        running.portal.call(running.probe.release.set)
+        assert client.read_until(b"done").startswith(b"HTTP/1.1 200")
+
+
+def test_an_idle_connection_is_closed_without_a_word(serve):
+    with serve(keep_alive=1) as running:
+        client = running.client()
+        client.send(REQUEST)
+        client.read_until(b"hello")
+        assert client.read_all() == b""
+
+
+def test_bad_bytes_behind_a_request_are_not_answered_before_it(serve):
+    with serve() as running:
+        client = running.client()
+        client.send(b"GET /slow HTTP/1.1\r\nhost: a\r\n\r\n")
+        assert running.probe.entered.wait(5)
+        client.send(b"\x00\x01garbage\r\n\r\n")
+        running.get()
+        running.portal.call(running.probe.release.set)
+        answer = client.read_all()
+        assert answer.startswith(b"HTTP/1.1 200")
+        assert answer.endswith(b"done")
+        assert answer.count(b"HTTP/1.1") == 1
+
+
+def test_a_broken_body_is_a_400_and_the_application_sees_its_client_go(serve):
+    with serve() as running:
+        client = running.client()
+        client.send(b"POST /disconnect HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n")
+        client.send(b"5\r\nab")
+        client.send(b"cde\r\nnonsense\r\n")
+        assert client.read_all().startswith(b"HTTP/1.1 400")
+        assert running.get() == (200, b"hello")
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        b"cookie: " + b"c" * 9000 + b"\r\n",
+        b"".join(b"x-%d: y\r\n" % number for number in range(140)),
+    ],
+    ids=["a long line", "many headers"],
+)
+def test_a_handshake_above_the_bounds_of_the_library_is_a_431(serve, more):
+    with serve() as running:
+        client = running.client()
+        client.send(
+            b"GET / HTTP/1.1\r\nhost: a\r\nconnection: Upgrade\r\nupgrade: websocket\r\n"
+            b"sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+            + more
+            + b"\r\n"
+        )
+        assert client.read_all().startswith(b"HTTP/1.1 431")
+
+
+def test_a_message_above_the_limit_closes_its_socket_with_1009(serve):
+    with serve(websocket_limit=100) as running:
+        client = running.client()
+        client.upgrade()
+        client.send_frame(b"x" * 101)
+        opcode, payload = client.read_frame()
+        assert (opcode, payload[:2]) == (8, struct.pack("!H", 1009))
+        assert running.get() == (200, b"hello")
+
+
+def test_an_open_websocket_is_pinged_and_one_that_does_not_answer_is_closed(serve):
+    with serve(websocket_ping=0.05, websocket_pong=0.1) as running:
+        client = running.client()
+        client.upgrade()
+        opcode, payload = client.read_frame()
+        assert (opcode, payload[:2]) == (8, struct.pack("!H", 1011))
+        assert running.probe.disconnected.wait(5)
