@@ -31,9 +31,12 @@ ADDRESS = "http://127.0.0.1:5000"
 TIMEOUT = 50
 PROGRAMS = {
     "pegboard": [sys.executable, "-m", "pegboard"],
-    "pytest": [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"],
+    "pytest": [sys.executable, "-m", "pytest", "-p", "anyio", "-p", "pegboard.testing.plugin"],
     "curl": ["curl", "--silent", "--show-error", "--max-time", "20"],
 }
+ALONE = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+"""A pytest of the pages loads what they are about, not all that is installed here."""
+
 LANGUAGES = {"console", "html", "mermaid", "python", "sh", "text", "toml"}
 
 _FENCE = re.compile(r"^```(\w+)(?: ([^\n]*))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -62,7 +65,7 @@ def commands(snippet: Snippet) -> Iterator[tuple[str, str]]:
 
 def environment() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PEGBOARD_")}
-    return {**kept, "COLUMNS": "200", "NO_COLOR": "1"}
+    return {**kept, "COLUMNS": "200", "NO_COLOR": "1", **ALONE}
 
 
 def run(command: str, project: Path, address: str) -> str:
