@@ -59,6 +59,7 @@ class Client:
         self.subprotocol: str | None = None
         self.code: int | None = None
         self.scope = scope
+        self.sending = 0
         self.ended = anyio.Event()
         self.cancel = anyio.CancelScope()
         self._asgi = asgi
@@ -140,8 +141,12 @@ class Client:
             self.ended.set()
 
     async def _take(self, message: dict[str, Any]) -> None:
-        await anyio.lowlevel.checkpoint()
-        await self._reading.wait()
+        self.sending += 1
+        try:
+            await anyio.lowlevel.checkpoint()
+            await self._reading.wait()
+        finally:
+            self.sending -= 1
         if self._is_gone:
             raise OSError("the client has gone")
         self._from_app.put(message)

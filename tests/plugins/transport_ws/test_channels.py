@@ -5,6 +5,7 @@ from typing import Any
 import anyio
 import pytest
 
+from pegboard import App
 from pegboard.errors import TooLargeError
 from tests.plugins.transport_ws.client import Client, Closed, connect, refused, scope_of
 from tests.plugins.transport_ws.conftest import Room, RunApp, hub_of
@@ -247,3 +248,59 @@ async def test_statistics_add_up_what_was_and_what_is(run_app: RunApp) -> None:
             assert (statistics.sent, statistics.received) == (2, 2)
         await refused(app, "/ws/Room/none")
         assert hub_of(app).statistics().connections == 0
+
+
+async def streaming(app: App, sent: list[bool]) -> None:
+    """Declare a handler that sends to its own client until that is refused, or enough."""
+
+    @app.export(mod_name="Room", websocket_handler="talk")
+    def room() -> Any:
+        async def on_message(app: Any, conn_id: str, session: Any, payload: int) -> None:
+            while len(sent) < payload and sent[-1:] != [False]:
+                sent.append(await app.ws_send(conn_id, len(sent)))
+
+        return {"on_message": on_message}
+
+
+async def test_a_handler_waits_for_its_own_client(run_app: RunApp) -> None:
+    sent: list[bool] = []
+    async with run_app(queue_messages=100) as app:
+        await streaming(app, sent)
+        async with connect(app, TALK) as client:
+            client.pause()
+            await client.send(1_000)
+            await anyio.wait_all_tasks_blocked()
+            assert len(sent) < 100
+            client.resume()
+            assert [await client.receive() for _ in range(1_000)] == list(range(1_000))
+    assert all(sent)
+
+
+async def test_a_handler_that_waits_for_its_client_is_told_when_that_is_to_be_closed(
+    run_app: RunApp,
+) -> None:
+    sent: list[bool] = []
+    async with anyio.create_task_group() as tasks, run_app(close_timeout=60) as app:
+        await streaming(app, sent)
+        client = await Client(app.asgi(), scope_of(TALK)).open(tasks)
+        client.pause()
+        await client.send(1_000)
+        await anyio.wait_all_tasks_blocked()
+        assert sent[-1]
+        app.stopping.set()
+        await anyio.wait_all_tasks_blocked()
+        assert not sent[-1]
+        await client.aclose()
+
+
+async def test_a_cut_client_leaves_no_task_that_still_sends_to_it(run_app: RunApp) -> None:
+    room = Room()
+    async with run_app(send_timeout=0.02) as app:
+        room.declare(app)
+        async with connect(app, TALK) as stuck:
+            stuck.pause()
+            await app.ws_broadcast("Room/talk", BIG)
+            with anyio.fail_after(5):
+                await stuck.ended.wait()
+            await anyio.wait_all_tasks_blocked()
+            assert stuck.sending == 0
