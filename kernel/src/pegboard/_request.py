@@ -212,15 +212,16 @@ def parse_query(query: bytes) -> dict[str, Any]:
         values[name] = value
     values.pop("", None)
     if len(values) < len(parts):
-        return _collected(
-            [(name, value) for name, _, value in (part.partition("=") for part in parts) if name]
-        )
+        split = (part.partition("=") for part in parts)
+        return _collected([(name, value) for name, _, value in split])
     return values
 
 
 def _collected(pairs: list[tuple[str, str]]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for name, value in pairs:
+        if not name:
+            continue
         if name in values:
             first = values[name]
             values[name] = [*first, value] if isinstance(first, list) else [first, value]
