@@ -9,7 +9,7 @@ import anyio
 import msgspec
 from anyio.abc import TaskGroup
 
-TIMEOUT = 5
+TIMEOUT = 20
 
 
 class Closed(Exception):  # noqa: N818 - an end, and no error

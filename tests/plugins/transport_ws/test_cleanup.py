@@ -61,7 +61,7 @@ async def test_a_thousand_sockets_are_served_and_leave_nothing(run_app: RunApp, 
         assert (statistics.connections, statistics.channels) == (0, {})
         assert (statistics.sent, statistics.dropped) == (MANY, 0)
         assert room.events.count("disconnect") == room.events.count("connect") == MANY
-        assert threading.active_count() == threads
+        assert threading.active_count() <= threads
         # Senders stay for the next messages: few where sends need not wait.
         assert running_tasks() - tasks_before <= MANY
         for generation in app.mods.generations.values():
