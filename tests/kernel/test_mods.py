@@ -251,6 +251,8 @@ async def test_exit_functions_run_once_nobody_can_call_the_mod_and_a_failing_one
         ("@export\ndef f(): ...", "with parentheses"),
         ("@export(colour='red')\ndef f(): ...", "'colour'"),
         ("@export()\ndef f(a: 'Nowhere'): ...", "TYPE_CHECKING"),
+        ("@export()\ndef f(a: 'no python'): ...", "no python"),
+        ("@export()\ndef f(a: 'int.nothing'): ...", "nothing"),
         ("@export()\ndef f(): ...\n@export(name='f')\ndef g(): ...", "exported twice"),
     ],
 )

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import threading
-from functools import wraps
+from functools import partial, wraps
 
 import anyio
 import pytest
@@ -435,3 +435,26 @@ async def test_a_mistake_of_the_caller_is_no_error_in_the_log(pegboard_app, capl
         await app.call("M.add")
         await app.call("M.nothing")
     assert not [each for each in caplog.records if each.levelno >= logging.WARNING]
+
+
+class Greeting:
+    async def __call__(self, who):
+        return f"hello {who}"
+
+    def method(self, who):
+        return f"hi {who}"
+
+
+@pytest.mark.parametrize(
+    ("function", "answer"),
+    [
+        (Greeting(), "hello Ada"),
+        (Greeting().method, "hi Ada"),
+        (partial(lambda how, who: f"{how} {who}", "dear"), "dear Ada"),
+        (partial(Greeting().__call__), "hello Ada"),
+    ],
+)
+async def test_whatever_can_be_called_can_be_exported(pegboard_app, function, answer):
+    async with pegboard_app() as app:
+        app.export(mod_name="M", name="greet")(function)
+        assert (await app.call("M.greet", "Ada")).get() == answer

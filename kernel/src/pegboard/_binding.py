@@ -299,7 +299,7 @@ def _type_hints(function: Callable[..., Any]) -> dict[str, Any]:
         return typing.get_type_hints(target, localns=dict(names) or None, include_extras=True)
     except NameError as error:
         msg = (
-            f"the annotations of {target.__qualname__} cannot be read: {error}; "
+            f"the annotations of {_name(target)} cannot be read: {error}; "
             "import the name outside of `if TYPE_CHECKING`"
         )
         raise ConfigError(msg) from error
@@ -334,12 +334,12 @@ def _struct(
             fields.append((each.name, each.type, default))
         else:
             fields.append((each.name, each.type, each.default))
-    name = f"{function.__name__}_arguments"
+    name = f"{_name(function).rpartition('.')[2]}_arguments"
     try:
         struct = msgspec.defstruct(name, fields, kw_only=True, forbid_unknown_fields=not is_open)
         msgspec.json.Decoder(struct)
     except TypeError as error:
-        msg = f"the annotations of {function.__qualname__} cannot be decoded: {error}"
+        msg = f"the annotations of {_name(function)} cannot be decoded: {error}"
         raise ConfigError(msg) from error
     return struct
 
@@ -347,6 +347,10 @@ def _struct(
 def _same(value: Any) -> Any:
     """Give the default itself, as a Python function does, and not a copy."""
     return value
+
+
+def _name(function: Callable[..., Any]) -> str:
+    return str(getattr(function, "__qualname__", type(function).__qualname__))
 
 
 def _positional_count(signature: inspect.Signature, kinds: dict[str, Injected | None]) -> int:

@@ -101,7 +101,8 @@ class Declaration(msgspec.Struct, frozen=True, eq=False):
     @property
     def name(self) -> str:
         """Name of the export in its mod."""
-        name = self.options.name or self.function.__name__
+        own = getattr(self.function, "__name__", type(self.function).__name__)
+        name = self.options.name or own
         return _RENAMED.get(name, name)
 
 

@@ -146,7 +146,7 @@ class ModHost:
             try:
                 export = self._export(declaration, generation)
                 staged.add(export, self._compile(export))
-            except (PegboardError, TypeError, ValueError) as error:
+            except Exception as error:
                 msg = f"{_place(declaration)}: {error}"
                 raise LoadError(msg) from error
         return staged
