@@ -3,6 +3,7 @@
 import sys
 from contextlib import asynccontextmanager
 
+import anyio
 import msgspec
 import pytest
 
@@ -173,6 +174,48 @@ async def test_lifespans_open_in_the_order_of_requirements_and_close_in_reverse(
     async with pegboard_app(plugins=plugins):
         log.append("served")
     assert log == ["disk opens", "user opens", "served", "user closes", "disk closes"]
+
+
+class Slow(Recording):
+    @asynccontextmanager
+    async def _lifespan(self):
+        self._log.append(f"{self.name} opens")
+        try:
+            yield
+        finally:
+            await anyio.lowlevel.checkpoint()
+            self._log.append(f"{self.name} closes")
+
+
+@pytest.mark.anyio
+async def test_a_cancelled_app_closes_its_plugins_in_order_too(pegboard_app):
+    log = []
+    plugins = [Slow("disk", log), Slow("user", log, requires=("disk",))]
+    with anyio.CancelScope() as cancelled:
+        async with pegboard_app(plugins=plugins) as app:
+            app.export(mod_name="M", name="leave", exit_f=True)(lambda: log.append("mod leaves"))
+            cancelled.cancel()
+            await anyio.sleep_forever()
+    assert log == ["disk opens", "user opens", "mod leaves", "user closes", "disk closes"]
+
+
+class Stuck(Recording):
+    @asynccontextmanager
+    async def _lifespan(self):
+        yield
+        try:
+            await anyio.sleep_forever()
+        finally:
+            self._log.append("cut off")
+
+
+@pytest.mark.anyio
+async def test_a_plugin_that_does_not_close_is_cut_off_at_the_deadline(pegboard_app, monkeypatch):
+    monkeypatch.setattr("pegboard._scope.STEP_TIMEOUT", 0.01)
+    log = []
+    async with pegboard_app(plugins=[Recording("disk", log), Stuck("stuck", log)]):
+        pass
+    assert log == ["disk opens", "cut off", "disk closes"]
 
 
 class Broken:

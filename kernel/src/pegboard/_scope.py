@@ -52,16 +52,22 @@ class Scope:
     async def enter(self, what: str, manager: AbstractAsyncContextManager[Any]) -> Any:
         """Enter a context manager, left when the scope closes, in the same task.
 
+        A cancellation from outside does not reach it: it is left in its turn, and only the
+        deadline of a step cuts that off.
+
         Raises:
             Exception: What entering raises.
         """
         closing, left = anyio.Event(), anyio.Event()
+        cancel = anyio.CancelScope()
 
         async def hold(*, task_status: TaskStatus[Any]) -> None:
             try:
-                async with manager as value:
-                    task_status.started(value)
-                    await closing.wait()
+                with cancel:
+                    async with manager as value:
+                        task_status.started(value)
+                        cancel.shield = True
+                        await closing.wait()
             except Exception as error:
                 if not closing.is_set():
                     raise
@@ -71,7 +77,12 @@ class Scope:
 
         async def leave() -> None:
             closing.set()
-            await left.wait()
+            try:
+                await left.wait()
+            finally:
+                cancel.cancel()
+                with anyio.move_on_after(STEP_TIMEOUT, shield=True):
+                    await left.wait()
 
         value = await self._tasks.start(hold, name=f"{self.name}: {what}")
         self.defer(what, leave)
