@@ -40,7 +40,8 @@ ALONE = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 LANGUAGES = {"console", "html", "mermaid", "python", "sh", "text", "toml"}
 
 _FENCE = re.compile(r"^```(\w+)(?: ([^\n]*))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
+_LINK = re.compile(r"\]\(([^)#\s]*)(?:#([^)]*))?\)")
+_HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 _URL = re.compile(r'"urls":\["(http://[^"]+)"')
 
 
@@ -188,15 +189,24 @@ def test_what_is_generated_is_current(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_each_link_to_a_file_leads_to_one(page: Path) -> None:
-    links = [each for each in _LINK.findall(page.read_text(encoding="utf-8")) if "://" not in each]
-    assert [each for each in links if not (page.parent / each).exists()] == []
+def test_each_link_leads_to_a_page_and_to_a_heading_on_it(page: Path) -> None:
+    for link, heading in _LINK.findall(page.read_text(encoding="utf-8")):
+        if "://" not in link:
+            target = page.parent / link if link else page
+            assert target.exists(), link
+            assert not heading or heading in anchors(target), heading
+
+
+def anchors(page: Path) -> set[str]:
+    """Return what leads to the headings of a page."""
+    headings = _HEADING.findall(page.read_text(encoding="utf-8"))
+    return {re.sub(r"[^\w\- ]", "", each).strip().lower().replace(" ", "-") for each in headings}
 
 
 def test_every_page_is_in_the_index() -> None:
     index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
     pages = {page.name for page in (ROOT / "docs").glob("*.md")} - {"README.md"}
-    assert pages == {link for link in _LINK.findall(index) if "/" not in link}
+    assert pages == {link for link, _ in _LINK.findall(index) if "/" not in link}
 
 
 def test_there_are_pages_to_test() -> None:
