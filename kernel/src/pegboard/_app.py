@@ -471,6 +471,10 @@ class App:
         """Take a connection out of a channel."""
         return await self._channels.leave(conn_id, channel_id)
 
+    async def ws_close(self, conn_id: str, code: int = 1000, reason: str = "") -> bool:
+        """Close a connection; False if it is gone. See `Channels.close`."""
+        return await self._channels.close(conn_id, code, reason)
+
     def ws_connections(self, channel_id: str | None = None) -> list[str]:
         """Return the ids of the connections of a channel, or of all."""
         return self._channels.connections(channel_id)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 from anyio import lowlevel, sleep
 
+from pegboard.contracts.channel import ChannelStatistics
 from pegboard.errors import TooLargeError
 from pegboard_transport_ws._frame import encode
 
@@ -16,36 +16,12 @@ if TYPE_CHECKING:
     from pegboard_transport_ws._sender import SenderPool
     from pegboard_transport_ws.config import WsConfig
 
-__all__ = ["Hub", "HubStatistics"]
+__all__ = ["Hub"]
 
 SAMPLE = 8
 """Receivers of a broadcast that tell how far the sending is behind."""
 
 LONGEST_TICK = 1.0  # seconds between two looks at the connections, at most
-
-
-class HubStatistics(msgspec.Struct, frozen=True, kw_only=True):
-    """What the sockets of an app do.
-
-    Attributes:
-        connections: Sockets that are open.
-        channels: Members of each channel that has any.
-        queued: Messages that wait to be sent.
-        queued_bytes: Bytes that wait to be sent.
-        sent: Messages handed to the server since the start.
-        received: Messages from clients since the start.
-        dropped: Messages lost since the start because a queue was full or its connection closed.
-        slow_closed: Connections closed since the start because they took nothing.
-    """
-
-    connections: int
-    channels: dict[str, int]
-    queued: int
-    queued_bytes: int
-    sent: int
-    received: int
-    dropped: int
-    slow_closed: int
 
 
 class Hub:
@@ -139,10 +115,10 @@ class Hub:
         connection = self._connections.get(conn_id)
         return connection is not None and connection.close(code, reason)
 
-    def statistics(self) -> HubStatistics:
+    def statistics(self) -> ChannelStatistics:
         """Return what the sockets do now and have done since the start."""
         present = self._connections.values()
-        return HubStatistics(
+        return ChannelStatistics(
             connections=len(present),
             channels={name: len(members) for name, members in self._channels.items()},
             queued=sum(len(each.outbox) for each in present),
