@@ -24,6 +24,9 @@ _BAD_REQUEST = (400, "Invalid HTTP request received.")
 _TOO_LARGE = (431, "The request headers are too large.")
 _TIMEOUT = (408, "The request took too long to arrive.")
 
+_LINGER = 1.0
+"""Seconds for which a refused client may still send, and is not listened to."""
+
 _UPGRADE_LINE_LIMIT = 8192
 _UPGRADE_HEADERS = 128
 """Bounds of the handshake in the websockets library, which answers what is above with a crash."""
@@ -52,6 +55,7 @@ class GuardedProtocol(HttpToolsProtocol):
     _head_start = 0
     _waiting_since: float | None = None
     _refusal = _BAD_REQUEST
+    _is_refused = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -59,6 +63,8 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what came, and refuse a head that goes on beyond its limit."""
+        if self._is_refused:
+            return
         self._received += len(data)
         super().data_received(data)
         scope: Any = self.scope  # declared as never None, which it is before the first request
@@ -114,7 +120,7 @@ class GuardedProtocol(HttpToolsProtocol):
         """
         cycle = self._cycle
         is_idle = self.timeout_keep_alive_task is not None
-        if is_idle or (cycle is not None and not cycle.response_complete):
+        if self._is_refused or is_idle or (cycle is not None and not cycle.response_complete):
             self._waiting_since = None
         elif self._waiting_since is None:
             self._waiting_since = now
@@ -142,8 +148,15 @@ class GuardedProtocol(HttpToolsProtocol):
             b"connection: close\r\n\r\n",
             body,
         ]
+        self._is_refused = True
         self.transport.write(b"".join(lines))
-        self.transport.close()
+        if self.transport.can_write_eof():
+            # Closed while the client still sends, the connection would be reset, and with that
+            # the answer be lost.
+            self.transport.write_eof()
+            self.loop.call_later(_LINGER, self.transport.close)
+        else:
+            self.transport.close()
 
 
 @lru_cache(maxsize=256)
