@@ -145,6 +145,20 @@ def test_a_call_in_process_is_checked_and_changed_in_nothing():
     assert not binding.fits((1, 2, 3), {})
 
 
+def test_a_call_in_process_may_have_as_many_positional_arguments_as_the_function_takes():
+    def function(app, a, *more, b=1): ...
+
+    assert Binding(function).bind_call((1, 2, 3), {"b": 4}) == ((1, 2, 3), {"b": 4})
+    assert Binding(function).bind({"a": 1, "b": 2}) == ((1,), {"b": 2})
+
+
+def test_a_call_in_process_goes_around_what_is_injected():
+    def function(a, app, b, c=3): ...
+
+    assert Binding(function).bind_call((1, 2), {}) == ((1,), {"b": 2})
+    assert Binding(function).bind_call((1,), {"b": 2, "c": 4}) == ((1,), {"b": 2, "c": 4})
+
+
 def test_names_that_only_a_type_checker_knows_are_refused_with_advice():
     def function(a: "Nowhere"): ...  # noqa: F821
 

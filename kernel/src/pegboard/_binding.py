@@ -108,6 +108,7 @@ class Binding:
         "_repeated",
         "_signature",
         "_split",
+        "_takes_more",
         "_tuple",
         "arguments",
         "bind",
@@ -158,6 +159,10 @@ class Binding:
         )
         self._split = _positional_count(signature, kinds)
         self._tuple = self._split == len(self._names)
+        self._takes_more = any(
+            parameter.kind is inspect.Parameter.VAR_POSITIONAL
+            for parameter in signature.parameters.values()
+        )
         is_simple = self._tuple and not self.is_open and not self._repeated
         self.bind = _simple_bind(self.arguments) if is_simple else self._bind_any
 
@@ -212,7 +217,7 @@ class Binding:
             bound = self._signature.bind(*args, **kwargs)
         except TypeError as error:
             raise InputError(str(error)) from error
-        if len(bound.args) <= self._split:
+        if self._takes_more or len(bound.args) <= self._split:
             return bound.args, bound.kwargs
         names = self._names[self._split :]
         moved = dict(zip(names, bound.args[self._split :], strict=False))
