@@ -57,3 +57,9 @@ def test_each_error_is_shown_with_its_code() -> None:
     for name in errors.__all__:
         kind = getattr(errors, name)
         assert f"| `{kind.code}` | {kind.status} | `{name}` |" in page
+
+
+def test_help_keeps_its_lines() -> None:
+    page = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
+    assert "\\b" not in page
+    assert "\n  zsh   pegboard completion zsh >> ~/.zshrc\n" in page

@@ -68,16 +68,15 @@ def test(
     context.exit(1 if counts["failed"] else 0)
 
 
-@click.command()
+@click.command(
+    epilog="""\b
+bash  pegboard completion bash >> ~/.bashrc
+zsh   pegboard completion zsh >> ~/.zshrc
+fish  pegboard completion fish > ~/.config/fish/completions/pegboard.fish"""
+)
 @click.argument("shell", type=click.Choice(_SHELLS))
 def completion(shell: str) -> None:
-    r"""Print what makes a shell complete `pegboard`.
-
-    \b
-    bash  pegboard completion bash >> ~/.bashrc
-    zsh   pegboard completion zsh >> ~/.zshrc
-    fish  pegboard completion fish > ~/.config/fish/completions/pegboard.fish
-    """
+    """Print what makes a shell complete `pegboard`."""
     from click.shell_completion import get_completion_class
 
     from pegboard._cli_root import root
