@@ -175,6 +175,7 @@ async def test_a_wrong_query_is_refused_naming_what_is_wrong(
         answer = await HttpClient(app).get(f"/api/Sum/add?{query}")
     result = answer.result()
     assert (answer.status, result.error) == (400, "InputError")
+    assert result.origin == ("Sum", "add", "tb")
     assert named in result.info.help_text
 
 

@@ -59,6 +59,7 @@ async def test_json_travels_as_its_data_with_its_status() -> None:
         {"id": 7},
         "application/json",
     )
+    assert got.headers.vary == "accept"
 
 
 async def test_a_status_without_content_has_none() -> None:

@@ -250,6 +250,20 @@ async def test_a_body_in_memory_is_bounded(tmp_path: Path, kind: str) -> None:
             assert (answer.status, answer.headers.connection) == (413, "close")
 
 
+@pytest.mark.parametrize("kind", ["application/json", "multipart/form-data", "text/plain"])
+async def test_a_body_is_not_waited_for_if_its_head_is_refused(tmp_path: Path, kind: str) -> None:
+    async def never() -> AsyncIterator[bytes]:
+        await anyio.sleep_forever()
+        yield b""
+
+    async with new_app(tmp_path, max_body=10, max_memory_body=10) as app:
+        headers = {"content-type": kind, "content-length": "11"}
+        with anyio.fail_after(10):
+            client = HttpClient(app)
+            answer = await client.post("/api/U/take", content=never(), headers=headers)
+    assert answer.status in {400, 413}
+
+
 async def test_a_save_that_fails_leaves_nothing(tmp_path: Path) -> None:
     upload = UploadedFile("x", "a/b", spool=10)
     upload.file.write(b"y" * 100)

@@ -145,8 +145,14 @@ class Endpoint:
             )
         except Exception as error:  # noqa: BLE001 - becomes the answer
             if not started:
-                what = self.export.address
-                await self._transport.refuse(scope, receive, send, _translated(error), what=what)
+                await self._transport.refuse(
+                    scope,
+                    receive,
+                    send,
+                    _translated(error),
+                    what=self.export.address,
+                    origin=self.export.origin,
+                )
         finally:
             if content is not None:
                 content.close()
@@ -202,7 +208,7 @@ class Endpoint:
             await exchange.respond(Response(204, [allow]))
             return
         error = MethodNotAllowedError(scope["method"], self.methods)
-        await exchange.respond(refusal(error, [allow]))
+        await exchange.respond(refusal(error, [allow], origin=self.export.origin))
 
 
 def _resume(scope: Scope, values: dict[str, Any]) -> None:

@@ -64,7 +64,12 @@ class Interception:
         if scope["method"] in _BODILESS or media_type.essence == MULTIPART:
             return request, receive
         reader = self._transport.body
-        body = await reader.read(fields, reader.begin(receive), receive)
+        begun = reader.begin(receive)
+        try:
+            body = await reader.read(fields, begun, receive)
+        finally:
+            if begun[2] is not None:
+                begun[2].close()
         content = decode_body(body, media_type)
         request.request.body, request.request.form_data = content.body, content.form
         return request, _replay(body, receive)

@@ -29,6 +29,11 @@ class Pending(Generic[T]):
     def __init__(self, wait: _Begun[T] | Callable[[], Awaitable[T]]) -> None:
         self._wait = wait
 
+    def close(self) -> None:
+        """Give the wait up, if it has not ended yet."""
+        if isinstance(self._wait, _Begun):
+            self._wait.close()
+
     async def within(self, seconds: float) -> T:
         """Go on waiting.
 
@@ -50,6 +55,9 @@ class _Begun(Awaitable[T], Generic[T]):
     def __init__(self, steps: Generator[Any, Any, T], waiting_for: Any) -> None:
         self._steps = steps
         self._waiting_for = waiting_for
+
+    def close(self) -> None:
+        self._steps.close()
 
     def __await__(self) -> Generator[Any, Any, T]:
         """Go on: hand the event loop what the first step has asked of it."""

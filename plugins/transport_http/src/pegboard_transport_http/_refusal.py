@@ -90,7 +90,12 @@ class ClientGoneError(Exception):
 
 
 def refusal(
-    error: Exception, headers: Sequence[Header] = (), *, what: str = "request", dev: bool = False
+    error: Exception,
+    headers: Sequence[Header] = (),
+    *,
+    what: str = "request",
+    dev: bool = False,
+    origin: tuple[str, ...] | None = None,
 ) -> Response:
     """Return the response that tells a client of an error: its envelope, with fitting headers.
 
@@ -101,8 +106,10 @@ def refusal(
         headers: Headers to add.
         what: What was going on, for the log.
         dev: Whether the client is shown a traceback.
+        origin: The export that was asked for.
     """
     result = failure(error, what, dev=dev)
+    result.origin = origin
     response = envelope(result, error_status(result))
     response.headers.extend(headers)
     if isinstance(error, _ENDING):

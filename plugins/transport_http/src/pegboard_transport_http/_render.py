@@ -24,6 +24,7 @@ __all__ = [
     "LENGTHS",
     "RENDERERS",
     "SPECIAL",
+    "VARY",
     "Response",
     "envelope",
     "render",
@@ -44,6 +45,9 @@ class _Lengths(dict[int, Header]):
 
 
 LENGTHS = _Lengths()
+
+VARY: Header = (b"vary", b"accept")
+"""Header of what is not the envelope, and would be for who asks for it."""
 
 _BODILESS = frozenset({204, 304})
 
@@ -96,12 +100,10 @@ def render(result: Result[Any], *, row: bool = False, enveloped: bool = False) -
     if enveloped:
         # what a redirect or an empty response says is its status, which an envelope would hide
         return envelope(result, 200 if status >= 300 or status in _BODILESS else status)
-    if renderer is not None:
-        response = renderer(result, status)
-    elif "/" in data_type:
-        response = _content(result, status, data_type)
-    else:
-        response = _bare(result, status) if row else envelope(result, status)
+    if renderer is None and "/" not in data_type:
+        return _bare(result, status) if row else envelope(result, status)
+    response = renderer(result, status) if renderer else _content(result, status, data_type)
+    response.headers.append(VARY)
     return _without_body(response) if status in _BODILESS else response
 
 

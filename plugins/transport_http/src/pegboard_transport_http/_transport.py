@@ -125,6 +125,15 @@ class HttpTransport:
             InputError: If it is malformed, too large, too slow or of a type that is not taken.
             ClientGoneError: If the client goes away before it is complete.
         """
+        try:
+            return await self._read(fields, begun, receive, binding)
+        finally:
+            if begun[2] is not None:
+                begun[2].close()
+
+    async def _read(
+        self, fields: Fields, begun: Begun, receive: Receive, binding: Binding
+    ) -> Content:
         announced = fields.get(b"content-type", b"")
         media_type = parse_media_type(announced)
         if media_type.essence == MULTIPART:
@@ -167,7 +176,7 @@ class HttpTransport:
             else:
                 await self._respond(exchange, result, row=row)
         except Exception as error:  # noqa: BLE001 - becomes the answer
-            await self.fail(exchange, error, what=exchange.scope["path"])
+            await self.fail(exchange, error, what=exchange.scope["path"], origin=_origin(result))
         self.app.run_tasks(result)
 
     async def _respond(self, exchange: Exchange, result: Result[Any], *, row: bool) -> None:
@@ -208,25 +217,40 @@ class HttpTransport:
             raise NotAcceptableError(msg)
 
     async def refuse(
-        self, scope: Scope, receive: Receive, send: Send, error: Exception, *, what: str
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        error: Exception,
+        *,
+        what: str,
+        origin: tuple[str, ...] | None = None,
     ) -> None:
-        """Answer with the envelope of an error."""
-        await self.fail(self.exchange(scope, receive, send), error, what=what)
+        """Answer with the envelope of an error; see `fail`."""
+        await self.fail(self.exchange(scope, receive, send), error, what=what, origin=origin)
 
-    async def fail(self, exchange: Exchange, error: Exception, *, what: str) -> None:
+    async def fail(
+        self,
+        exchange: Exchange,
+        error: Exception,
+        *,
+        what: str,
+        origin: tuple[str, ...] | None = None,
+    ) -> None:
         """Answer with the envelope of an error, if nothing was answered yet.
 
         Args:
             exchange: The request.
             error: What was raised.
             what: What was going on, for the log.
+            origin: The export that was asked for.
         """
         if isinstance(error, (ClientGoneError, StalledClientError)):
             return
         headers = []
         if isinstance(error, RangeError):
             headers.append((b"content-range", b"bytes */%d" % error.size))
-        response = refusal(error, headers, what=what, dev=self.app.dev)
+        response = refusal(error, headers, what=what, dev=self.app.dev, origin=origin)
         if exchange.started:
             return
         try:
@@ -278,3 +302,7 @@ async def _awaited(result: Result[Any]) -> Result[Any]:
     return msgspec.structs.replace(
         result, result=msgspec.structs.replace(result.result, data=data, data_type=kind)
     )
+
+
+def _origin(result: Result[Any]) -> tuple[str, ...] | None:
+    return result.origin if isinstance(result.origin, tuple) else None
