@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 __all__ = ["banner"]
 
-_WIDTH = 96
+_WIDTH = 100
+_COLUMN = 18
 
 
 def banner(app: App, urls: Sequence[str], server: str, *, style: Style) -> str:
@@ -45,7 +46,7 @@ def _mods(app: App, style: Style) -> Iterator[str]:
         yield "No mods yet: pegboard new mod hello"
     for mod, exports in sorted(by_mod.items()):
         names = ", ".join(sorted(export.name for export in exports))
-        yield from _wrapped(style.bold(f"  {mod:<12}"), len(mod), names)
+        yield from _wrapped(f"  {style.bold(mod)}", len(mod), names)
 
 
 def _open(app: App, style: Style) -> Iterator[str]:
@@ -55,9 +56,9 @@ def _open(app: App, style: Style) -> Iterator[str]:
         if export.options.api:
             levels.setdefault(max(export.required_level, 0), []).append(export.address)
     for level, addresses in sorted(levels.items()):
-        who = "open to everyone" if level == 0 else f"open from level {level}"
+        who = "open to everyone" if level == 0 else f"from level {level}"
         paint = style.yellow if level == 0 else style.bold
-        yield f"{paint(who)}: {_compact(addresses)}"
+        yield from _wrapped(f"  {paint(who)}", len(who), "  ".join(_compact(addresses)))
 
 
 def _problems(app: App, style: Style) -> Iterator[str]:
@@ -67,23 +68,21 @@ def _problems(app: App, style: Style) -> Iterator[str]:
                 yield style.red(f"{kind} {name} {status.state}: {status.reason}")
 
 
-def _compact(addresses: Iterable[str]) -> str:
-    """Return `A.x, A.y, B.z` as `A.{x, y}  B.z`."""
+def _compact(addresses: Iterable[str]) -> Iterator[str]:
+    """Yield `A.x, A.y, B.z` as `A.{x, y}` and `B.z`."""
     by_mod: dict[str, list[str]] = {}
     for address in sorted(addresses):
         mod, _, name = address.rpartition(".")
         by_mod.setdefault(mod, []).append(name)
-    parts = (
-        f"{mod}.{names[0]}" if len(names) == 1 else f"{mod}.{{{', '.join(names)}}}"
-        for mod, names in by_mod.items()
-    )
-    return "  ".join(parts)
+    for mod, names in by_mod.items():
+        yield f"{mod}.{names[0]}" if len(names) == 1 else f"{mod}.{{{', '.join(names)}}}"
 
 
 def _wrapped(head: str, length: int, text: str) -> Iterator[str]:
-    import textwrap  # only for what is shown
+    """Yield a head of `length` visible characters and the text beside it, wrapped."""
+    import textwrap  # only where a banner is shown
 
-    indent = 2 + max(length, 12)
-    lines = textwrap.wrap(text, _WIDTH - indent) or [""]
-    yield f"{head} {lines[0]}"
-    yield from (" " * (indent + 1) + line for line in lines[1:])
+    column = _COLUMN if length < _COLUMN else length + 1
+    lines = textwrap.wrap(text, _WIDTH - column - 2, break_on_hyphens=False) or [""]
+    yield f"{head}{' ' * (column - length)}{lines[0]}"
+    yield from (" " * (column + 2) + line for line in lines[1:])

@@ -1,0 +1,235 @@
+"""The parts of serving that need no server: sockets, logs, choice of server, what is shown."""
+
+import io
+import json
+import logging
+import socket
+
+import pytest
+
+from pegboard import App, hookimpl
+from pegboard._banner import banner
+from pegboard._failure import flattened, reported
+from pegboard._listen import listen, url_of
+from pegboard._logging import JsonFormatter, TextFormatter, configure
+from pegboard._serve import ServeRequest, choose_server
+from pegboard._style import Style
+from pegboard.contracts.server import ServeSettings
+from pegboard.errors import ConfigError, MissingPluginError
+
+
+class Offering:
+    """A plugin that offers a server that is nothing but its description."""
+
+    def __init__(self, name, rank, *features):
+        self.name, self.rank, self.features = name, rank, frozenset(features)
+
+    @hookimpl
+    def serve(self):
+        return self
+
+
+FAST = Offering("fast", 40, "tls", "workers")
+ABLE = Offering("able", 6, "tls", "workers", "http2", "trio")
+
+
+@pytest.fixture
+def root_logger():
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield root
+    root.handlers[:], root.level = handlers, level
+    logging.captureWarnings(capture=False)
+    for name in ("uvicorn.error", "hypercorn.error", "asyncio", "anyio"):
+        logging.getLogger(name).setLevel(logging.NOTSET)
+
+
+# -- sockets -----------------------------------------------------------------------------------
+
+
+def test_a_free_port_is_taken_and_accepts_before_anyone_serves():
+    (bound,) = listen("127.0.0.1", 0)
+    with bound, socket.create_connection(bound.getsockname(), 5):
+        assert url_of(bound, is_secure=False) == f"http://127.0.0.1:{bound.getsockname()[1]}"
+
+
+def test_a_name_with_several_addresses_has_one_port():
+    sockets = listen("localhost", 0)
+    assert len({each.getsockname()[1] for each in sockets}) == 1
+    for each in sockets:
+        each.close()
+
+
+def test_all_interfaces_are_shown_as_an_address_one_can_open():
+    for each in listen("0.0.0.0", 0):
+        with each:
+            assert url_of(each, is_secure=True).startswith("https://127.0.0.1:")
+
+
+def test_a_port_in_use_leaves_no_socket_behind():
+    (bound,) = listen("127.0.0.1", 0)
+    with bound:
+        port = bound.getsockname()[1]
+        with pytest.raises(ConfigError, match=rf"port {port} of 127\.0\.0\.1 is in use"):
+            listen("127.0.0.1", port)
+
+
+@pytest.mark.parametrize("host", ["no.such.host.invalid", "a" * 70, "192.0.2.1", "\x00"])
+def test_a_host_that_is_none_of_ours_is_a_sentence(host):
+    with pytest.raises(ConfigError, match="--host, such as"):
+        listen(host, 0)
+
+
+# -- choosing ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "chosen"),
+    [
+        (ServeSettings(), "fast"),
+        (ServeSettings(workers=4), "fast"),
+        (ServeSettings(http2=True), "able"),
+        (ServeSettings(backend="trio"), "able"),
+        (ServeSettings(server="able"), "able"),
+    ],
+)
+@pytest.mark.anyio
+async def test_the_fastest_server_that_can_do_what_is_asked_is_taken(settings, chosen):
+    async with App(plugins=[FAST, ABLE], mods=[]) as app:
+        assert choose_server(app, settings).name == chosen
+
+
+@pytest.mark.parametrize(
+    ("plugins", "settings", "error", "text"),
+    [
+        ([], ServeSettings(), MissingPluginError, "pip install pegboard-server-uvicorn"),
+        (
+            [FAST],
+            ServeSettings(server="able"),
+            MissingPluginError,
+            "--server able needs .*: pip install pegboard-server-able",
+        ),
+        ([FAST], ServeSettings(http2=True), ConfigError, "fast cannot do http2: pip install"),
+    ],
+)
+@pytest.mark.anyio
+async def test_a_server_that_is_not_there_is_named(plugins, settings, error, text):
+    async with App(plugins=plugins, mods=[]) as app:
+        with pytest.raises(error, match=text):
+            choose_server(app, settings)
+
+
+def test_settings_that_contradict_are_refused(tmp_path, root_logger):
+    request = ServeRequest(project=str(tmp_path), config={"serve": {"keyfile": "key.pem"}})
+    with pytest.raises(ConfigError, match="TLS needs both"):
+        request.read_settings()
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("port", 70_000), ("workers", 0), ("shutdown_timeout", -1.0), ("sever", "x"), ("port", "x")],
+)
+def test_a_setting_out_of_bounds_is_named_with_its_origin(tmp_path, key, value):
+    request = ServeRequest(project=str(tmp_path), config={"serve": {key: value}})
+    with pytest.raises(ConfigError, match=rf"serve\.{key} \(from caller\)"):
+        request.read_settings()
+
+
+# -- the log -----------------------------------------------------------------------------------
+
+
+def test_a_line_for_people_has_no_control_characters_of_a_message():
+    record = logging.makeLogRecord({"name": "x", "levelname": "INFO", "msg": "a\x1b[2Jb\r\x9bc\td"})
+    assert TextFormatter().format(record).endswith("INFO    x: a·[2Jb··c\td")
+
+
+def test_a_line_for_machines_is_one_object_with_all_that_a_record_brings():
+    error = ValueError("no\nway")
+    failure = (type(error), error, None)
+    record = logging.LogRecord("x", logging.ERROR, "f", 1, "it %s\n", ("broke",), failure)
+    record.urls = ["http://a"]
+    record.strange = object()
+    line = JsonFormatter().format(record)
+    assert "\n" not in line
+    read = json.loads(line)
+    assert (read["level"], read["message"], read["urls"]) == ("error", "it broke\n", ["http://a"])
+    assert "ValueError: no" in read["traceback"]
+    assert read["strange"].startswith("<object")
+
+
+def test_the_log_is_set_up_once_however_often_it_is_asked_for(root_logger):
+    stream = io.StringIO()
+    configure("text", "INFO", stream=stream)
+    configure("text", "INFO", stream=stream)
+    logging.getLogger("pegboard.x").info("hello")
+    logging.getLogger("uvicorn.error").info("noise")
+    assert stream.getvalue().count("hello") == 1
+    assert "noise" not in stream.getvalue()
+
+
+@pytest.mark.anyio
+async def test_an_embedded_app_leaves_the_log_to_its_host(root_logger):
+    before = root_logger.handlers[:]
+    async with App(mods=[]):
+        assert root_logger.handlers == before
+
+
+# -- what is shown -----------------------------------------------------------------------------
+
+
+@pytest.mark.anyio
+async def test_the_banner_says_where_what_and_who_may_call_it():
+    app = App(plugins=[], mods=[])
+
+    @app.export(mod_name="Desk", api=True)
+    def open_one():
+        pass
+
+    @app.export(mod_name="Desk", api=True)
+    def open_two():
+        pass
+
+    @app.export(mod_name="Safe", api=True, level=10)
+    def secret():
+        pass
+
+    @app.export(mod_name="Safe")
+    def inner():
+        pass
+
+    async with app:
+        text = banner(app, ["http://127.0.0.1:1"], "fast on uvloop", style=Style(is_on=False))
+    assert text.splitlines()[0] == "http://127.0.0.1:1"
+    assert "open to everyone" in text
+    assert "Desk.{open_one, open_two}" in text
+    (line,) = [line for line in text.splitlines() if "level 10" in line]
+    assert "Safe.secret" in line
+    assert "Safe.inner" not in text
+    assert "\x1b" not in text
+
+
+@pytest.mark.anyio
+async def test_the_banner_without_mods_says_how_to_make_one():
+    async with App(plugins=[], mods=[]) as app:
+        text = banner(app, [], "fast", style=Style(is_on=True))
+    assert "pegboard new mod" in text
+    assert "\x1b[" in text
+
+
+def test_an_error_of_ours_ends_a_command_with_a_sentence(capsys):
+    with pytest.raises(SystemExit) as ended, reported():
+        raise ExceptionGroup("tasks", [ConfigError("port 1 is taken")])
+    assert ended.value.code == 1
+    assert capsys.readouterr().err == "error: port 1 is taken\n"
+
+
+def test_an_error_that_is_not_ours_keeps_its_traceback():
+    with pytest.raises(ExceptionGroup), reported():
+        raise ExceptionGroup("tasks", [ConfigError("a"), ValueError("b")])
+    assert flattened(ExceptionGroup("x", [ValueError()])) is None
+
+
+def test_ctrl_c_ends_a_command_as_shells_expect():
+    with pytest.raises(SystemExit) as ended, reported():
+        raise KeyboardInterrupt
+    assert ended.value.code == 130
