@@ -48,6 +48,11 @@ async def stuck():
     await anyio.sleep_forever()
 
 @export(api=True)
+def blocked():
+    (HERE / "entered").touch()
+    release.wait()
+
+@export(api=True)
 async def ticks():
     async def numbers():
         number = 0
@@ -173,7 +178,7 @@ def test_it_answers_and_says_where_and_what_is_open_to_whom(serve, arguments):
     assert json.loads(body)["result"]["data"] == "hello"
     served.read_until("Ctrl")
     assert arguments[1] in served.output
-    assert "open to everyone: probe." in served.output
+    assert "open to everyone  probe.{" in served.output
 
 
 @SERVERS
@@ -222,6 +227,18 @@ def test_a_second_signal_stops_at_once(serve, arguments):
     served.process.send_signal(signal.SIGTERM)
     stuck.read_all()
     assert served.end(10) == 0
+
+
+def test_a_thread_that_hangs_does_not_keep_the_process_after_a_second_signal(serve):
+    served = serve("--shutdown-timeout", "600")
+    served.open("/api/probe/blocked")
+    served.wait_for("entered")
+    served.process.send_signal(signal.SIGTERM)
+    served.read_until("once more stops at once")
+    served.process.send_signal(signal.SIGTERM)
+    assert served.end(10) == 1
+    assert "not stopped within 3 s and cut off; threads: " in served.output
+    assert "worker thread" in served.output
 
 
 def test_a_port_in_use_is_named_with_the_next_step(serve):

@@ -22,7 +22,7 @@ def main() -> None:
         SystemExit: Always, with 0 for success, 1 for an error, 2 for wrong usage.
     """
     if find_spec("click") is None:
-        print("the command line needs: pip install 'pegboard[cli]'", file=sys.stderr)  # noqa: T201
+        print("the command line needs: pip install 'pegboard[cli]'", file=sys.stderr)  # noqa: T201 - for the user
         sys.exit(USAGE_ERROR)
     from pegboard._cli_root import root
 
