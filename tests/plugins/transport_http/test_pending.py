@@ -1,5 +1,7 @@
 """Beginning a wait, and going on with it under a deadline."""
 
+from typing import Any
+
 import anyio
 import pytest
 
@@ -61,6 +63,17 @@ async def test_a_cancellation_from_outside_is_none_of_its_business() -> None:
         assert pending is not None
         await pending.within(5)
     assert scope.cancelled_caught
+
+
+async def test_an_object_that_is_no_coroutine_can_be_waited_for() -> None:
+    class Bare:
+        def __await__(self) -> Any:
+            yield from anyio.lowlevel.checkpoint().__await__()
+            return 7
+
+    _, pending = poll(Bare)
+    assert pending is not None
+    assert await pending.within(5) == 7
 
 
 async def test_what_it_raises_is_raised() -> None:

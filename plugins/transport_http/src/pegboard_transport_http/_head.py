@@ -53,6 +53,8 @@ class HeadCheck:
                 found[name] = value
         if found.get(b"host") not in self._hosts:
             self._check_host(scope, found)
+        if len(found) == 1:
+            return found
         length = found.get(b"content-length")
         if length is not None and (b"transfer-encoding" in found or not _is_length(length)):
             msg = "a Content-Length that is malformed, or stands beside a Transfer-Encoding"

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Generator
+from types import CoroutineType
 from typing import Any, Generic, TypeVar
 
 import anyio
@@ -52,7 +53,7 @@ class _Begun(Awaitable[T], Generic[T]):
 
     __slots__ = ("_steps", "_waiting_for")
 
-    def __init__(self, steps: Generator[Any, Any, T], waiting_for: Any) -> None:
+    def __init__(self, steps: CoroutineType[Any, Any, T], waiting_for: Any) -> None:
         self._steps = steps
         self._waiting_for = waiting_for
 
@@ -83,9 +84,11 @@ def poll(wait: Callable[..., Awaitable[T]], *args: Any) -> tuple[T | None, Pendi
         asyncio.get_running_loop()
     except RuntimeError:  # another event loop runs
         return None, Pending(lambda: wait(*args))
-    steps = wait(*args).__await__()
+    steps = wait(*args)
+    if not isinstance(steps, CoroutineType):  # an object that only knows how to be awaited
+        return None, Pending(lambda: steps)
     try:
-        waiting_for = next(steps)
+        waiting_for = steps.send(None)
     except StopIteration as done:
         return done.value, None
     return None, Pending(_Begun(steps, waiting_for))
