@@ -51,7 +51,7 @@ SECTIONS = frozenset(
 _PART = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 
 
-def translated(manifest: Mapping[str, Any], source: str) -> dict[str, Any]:
+def translated(manifest: Any, source: str) -> dict[str, Any]:
     """Return the settings that a manifest makes, its environment's overrides applied.
 
     Args:
@@ -59,14 +59,17 @@ def translated(manifest: Mapping[str, Any], source: str) -> dict[str, Any]:
         source: Its path, for messages.
 
     Raises:
-        ConfigError: If a section is unknown, or an override does not lead anywhere.
+        ConfigError: If it is no mapping, a section is unknown, or an override does not lead
+            anywhere.
     """
+    _check_mapping(manifest, source)
     unknown = sorted(set(manifest) - SECTIONS)
     if unknown:
         raise ConfigError(f"{source}: unknown section {unknown[0]!r}; known: {sorted(SECTIONS)}")
     values = dict(manifest)
     environment = _get(values, "app.environment") or "development"
     overrides = _get(values, f"environments.{environment}") or {}
+    _check_mapping(overrides, f"{source}: environments.{environment}")
     for path, value in overrides.items():
         values = _replaced(values, _parts(path), value, f"{source}: environments.{path}")
     settings: dict[str, Any] = {}
@@ -76,6 +79,11 @@ def translated(manifest: Mapping[str, Any], source: str) -> dict[str, Any]:
             section, _, key = here.partition(".")
             settings.setdefault(section, {})[key] = found
     return settings
+
+
+def _check_mapping(value: Any, place: str) -> None:
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{place} has to be a mapping, not {type(value).__name__}")
 
 
 def _parts(path: str) -> list[str | int]:
