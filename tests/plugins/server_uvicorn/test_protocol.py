@@ -16,7 +16,10 @@ def serve(request):
     """Return a function that serves with a configuration."""
 
     def start(**config):
-        settings = {"header_timeout": config.pop("header_timeout", 10.0)}
+        settings = {
+            "header_timeout": config.pop("header_timeout", 10.0),
+            "shutdown_timeout": 60.0,
+        }
         return running_server(UvicornServer(UvicornConfig(**config)), request.param, **settings)
 
     return start
@@ -151,3 +154,13 @@ def test_an_open_websocket_is_pinged_and_one_that_does_not_answer_is_closed(serv
         opcode, payload = client.read_frame()
         assert (opcode, payload[:2]) == (8, struct.pack("!H", 1011))
         assert running.probe.disconnected.wait(5)
+
+
+def test_a_client_that_does_not_answer_a_goodbye_holds_up_a_stop_only_for_seconds(serve):
+    with serve() as running:
+        client = running.client()
+        client.upgrade()
+        running.begin_stop()
+        opcode, payload = client.read_frame()
+        assert (opcode, payload[:2]) == (8, struct.pack("!H", 1012))
+        assert client.read_frame()[0] == -1

@@ -21,6 +21,7 @@ from uvicorn.server import ServerState
 
 from pegboard.errors import ConfigError
 from pegboard_server_uvicorn._protocol import GuardedProtocol
+from pegboard_server_uvicorn._websocket import PromptWebSocket
 
 if TYPE_CHECKING:
     from pegboard.contracts.asgi import AsgiCallable
@@ -157,7 +158,7 @@ def _load(asgi: AsgiCallable, settings: ServeSettings, config: UvicornConfig) ->
     uvicorn = Config(
         asgi,
         http=type("ConfiguredProtocol", (GuardedProtocol,), limits),
-        ws="websockets-sansio",
+        ws=PromptWebSocket,
         ws_max_size=config.websocket_limit,
         ws_ping_interval=config.websocket_ping or None,
         ws_ping_timeout=config.websocket_pong,
