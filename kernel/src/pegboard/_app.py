@@ -21,7 +21,6 @@ from pegboard._config import AccessSettings, AppSettings, Config, load_config
 from pegboard._context import CallContext, call_context
 from pegboard._export import Exporter
 from pegboard._mods import ModHost
-from pegboard._pipeline import from_error
 from pegboard._plugins import PluginHost, missing_plugin
 from pegboard._registry import Registry, Slot
 from pegboard._request import ANONYMOUS, RequestData, Session
@@ -255,7 +254,7 @@ class App:
         if slot is None:
             slot, args = self._resolve(target, args)
             if slot is None:
-                return from_error(self._unknown(target))
+                return Result.from_error(self._unknown(target))
         export = slot.export
         context = call_context.get(None)
         if context is not None and context.app is self:

@@ -14,12 +14,12 @@ import msgspec
 
 from pegboard._arguments import envelope_of, read_arguments
 from pegboard._cli_option import as_json, project, with_app
+from pegboard._result import Result
 from pegboard._stream import is_stream, items_of
 from pegboard.errors import InputError
 
 if TYPE_CHECKING:
     from pegboard._app import App
-    from pegboard._result import Result
 
 __all__ = ["call"]
 
@@ -60,7 +60,6 @@ async def _call(app: App, *, address: str, words: tuple[str, ...], as_json: bool
 
 async def _answer(app: App, address: str, words: tuple[str, ...]) -> Result[Any]:
     from pegboard._context import CallContext
-    from pegboard._pipeline import from_error
 
     slot = app.registry.table.get(address)
     if slot is None or slot.export is None:
@@ -73,7 +72,7 @@ async def _answer(app: App, address: str, words: tuple[str, ...]) -> Result[Any]
     try:
         args, kwargs = slot.export.binding.bind(values)
     except InputError as error:
-        return from_error(error)
+        return Result.from_error(error)
     return await app.invoke(slot, CallContext(app), args, kwargs)
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from anyio import to_thread
 
 from pegboard._context import current_request
-from pegboard._result import OK_INFO, Result, ResultData
+from pegboard._result import FIRST_SERVER_ERROR, OK_INFO, Result, ResultData
 from pegboard.errors import InputError, PegboardError
 
 if TYPE_CHECKING:
@@ -32,8 +32,6 @@ __all__ = ["compile_call", "failure"]
 _logger = logging.getLogger("pegboard.call")
 
 Invoke = Callable[..., Awaitable[Any]]
-
-FIRST_SERVER_ERROR = 500
 
 _TYPES_TO_LOOK_AT = frozenset({Result, GeneratorType, AsyncGeneratorType})
 """Types of answers that are not simply the data of a result."""
@@ -182,7 +180,7 @@ def failure(
         except InputError as mismatch:
             error = mismatch
     if isinstance(error, PegboardError) and error.status < FIRST_SERVER_ERROR:
-        return from_error(error).set_origin(export.origin)
+        return Result.from_error(error).set_origin(export.origin)
     result = _reported(app, export, error)
     result.__dict__["exception"] = error
     return result
@@ -193,15 +191,8 @@ def _reported(app: App, export: Export, error: BaseException) -> Result[Any]:
     _logger.error("%s failed, error id %s", export.address, error_id, exc_info=error)
     app.count("calls_failed")
     if isinstance(error, PegboardError):
-        return from_error(error).set_origin(export.origin)
+        return Result.from_error(error).set_origin(export.origin)
     text = f"internal error, id {error_id}"
     if app.dev:
         text = f"{text}\n{''.join(traceback.format_exception(error))}"
-    return Result.default_internal_error(info=text).set_origin(export.origin)
-
-
-def from_error(error: PegboardError) -> Result[Any]:
-    """Return the envelope of an error that was raised on purpose."""
-    if error.status < FIRST_SERVER_ERROR:
-        return Result.default_user_error(info=str(error), exec_code=error.status)
-    return Result.default_internal_error(info=str(error), exec_code=error.status)
+    return Result.unexpected(text).set_origin(export.origin)

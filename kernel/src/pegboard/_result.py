@@ -17,6 +17,8 @@ import msgspec
 if TYPE_CHECKING:
     from os import PathLike
 
+    from pegboard.errors import PegboardError
+
 __all__ = [
     "OK_INFO",
     "ApiResult",
@@ -65,6 +67,8 @@ class LazyFlag(IntEnum):
     USER = 2
     INTERNAL = 3
 
+
+FIRST_SERVER_ERROR = 500
 
 _LAZY_NAMES = {
     "raise": LazyFlag.RAISE,
@@ -374,6 +378,17 @@ class Result(msgspec.Struct, Generic[T], dict=True, rename={"kind": "error"}):
     ) -> Result[Any]:
         """Answer with an error that is neither the caller's nor ours."""
         return _failure(ErrorKind.CUSTOM, info, exec_code, data, data_info)
+
+    @classmethod
+    def from_error(cls, error: PegboardError) -> Result[Any]:
+        """Answer with an error that was raised on purpose; `data_info` is its code."""
+        kind = ErrorKind.INPUT if error.status < FIRST_SERVER_ERROR else ErrorKind.INTERNAL
+        return _failure(kind, str(error), error.status, data_info=error.code)
+
+    @classmethod
+    def unexpected(cls, info: str, data: Any = None) -> Result[Any]:
+        """Answer that something broke that nobody foresaw; `info` names what the log has of it."""
+        return _failure(ErrorKind.INTERNAL, info, -2, data, "internal")
 
     @classmethod
     def result_from_dict(

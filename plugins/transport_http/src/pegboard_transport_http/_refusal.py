@@ -133,12 +133,12 @@ def failure(error: Exception, what: str, *, dev: bool) -> Result[Any]:
         An error; its data has the `error_id` under which the log has the rest, if it has any.
     """
     if isinstance(error, PegboardError) and error.status < FIRST_SERVER_ERROR:
-        return Result.default_user_error(info=str(error), exec_code=error.status)
+        return Result.from_error(error)
     error_id = secrets.token_hex(4)
     _logger.error("%s failed, error id %s", what, error_id, exc_info=error)
     if isinstance(error, PegboardError):
-        return Result.default_internal_error(info=str(error), exec_code=error.status)
+        return Result.from_error(error)
     text = f"internal error, id {error_id}"
     if dev:
         text = f"{text}\n{''.join(traceback.format_exception(error))}"
-    return Result.default_internal_error(info=text, data={"error_id": error_id})
+    return Result.unexpected(text, {"error_id": error_id})

@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 
 from pegboard import Result
 from pegboard.contracts.call import Stage
-from pegboard.errors import ConfigError
+from pegboard.errors import ConfigError, NotFoundError
 from pegboard_transport_ws._endpoint import ATTACHMENT
 from pegboard_transport_ws._handler import Handlers, compile_handlers
 from pegboard_transport_ws._option import WsOptions
@@ -32,7 +32,7 @@ class NotCallable:
         """Return a call that answers not-found."""
 
         async def refuse(*_args: Any, **_kwargs: Any) -> Result[Any]:
-            return Result.default_user_error(info=self._info, exec_code=404)
+            return Result.from_error(NotFoundError(self._info))
 
         return refuse
 
