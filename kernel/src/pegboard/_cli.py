@@ -24,7 +24,7 @@ def main() -> None:
     if find_spec("click") is None:
         print("the command line needs: pip install 'pegboard[cli]'", file=sys.stderr)  # noqa: T201 - for the user
         sys.exit(USAGE_ERROR)
-    from pegboard._cli_root import root
+    with reported():  # from here on, since Ctrl+C may come while all of this is imported
+        from pegboard._cli_root import root
 
-    with reported():
         root.main(prog_name="pegboard")
