@@ -50,6 +50,13 @@ async def count(until: int):
             yield {"number": number}
     return Result.stream(numbers())
 
+@export()
+def broken_stream():
+    def numbers():
+        yield 1
+        raise RuntimeError("in the middle")
+    return Result.stream(numbers())
+
 @export(test=False, samples=[{}])
 def never():
     raise AssertionError
@@ -131,12 +138,19 @@ def test_the_status_of_a_call_tells_what_happened(run, arguments, status, text):
 def test_an_error_with_json_is_an_envelope_too(run):
     done = run("call", "desk.add", "a=x", "b=2", "--json")
     assert done.returncode == 1
-    assert json.loads(done.stdout)["error"] == "InputError"
+    envelope = json.loads(done.stdout)
+    assert (envelope["error"], envelope["origin"][:2]) == ("InputError", ["desk", "add"])
 
 
 def test_a_stream_is_printed_line_by_line(run):
     done = run("call", "desk.count", "until=3")
     assert [json.loads(line)["number"] for line in done.stdout.splitlines()] == [0, 1, 2]
+
+
+def test_a_stream_that_fails_prints_what_came_before_and_ends_with_one(run):
+    done = run("call", "desk.broken_stream")
+    assert (done.returncode, done.stdout) == (1, "1\n")
+    assert "desk.broken_stream failed while its answer was read" in done.stderr
 
 
 def test_bytes_are_printed_as_they_are(run):

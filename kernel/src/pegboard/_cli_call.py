@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from base64 import b64decode
 from functools import partial
@@ -16,12 +17,14 @@ from pegboard._arguments import envelope_of, read_arguments
 from pegboard._cli_option import as_json, project, with_app
 from pegboard._result import Result
 from pegboard._stream import is_stream, items_of
-from pegboard.errors import InputError
+from pegboard.errors import InputError, PegboardError
 
 if TYPE_CHECKING:
     from pegboard._app import App
 
 __all__ = ["call"]
+
+_logger = logging.getLogger("pegboard.call")
 
 _PART = 1 << 20  # bytes of a file that are read at once
 
@@ -53,7 +56,13 @@ async def _call(app: App, *, address: str, words: tuple[str, ...], as_json: bool
         click.secho(f"{result.error}: {result.info.help_text}", fg="red", err=True)
         _print(result.get())
     else:
-        await _show(result)
+        try:
+            await _show(result)
+        except (BrokenPipeError, PegboardError):
+            raise
+        except Exception:
+            _logger.exception("%s failed while its answer was read", address)
+            return 1
     app.run_tasks(result)
     return int(result.is_error())
 
@@ -72,7 +81,7 @@ async def _answer(app: App, address: str, words: tuple[str, ...]) -> Result[Any]
     try:
         args, kwargs = slot.export.binding.bind(values)
     except InputError as error:
-        return Result.from_error(error)
+        return Result.from_error(error).set_origin(slot.export.origin)
     return await app.invoke(slot, CallContext(app), args, kwargs)
 
 
