@@ -56,12 +56,13 @@ async def test_what_the_new_generation_no_longer_exports_is_gone_and_says_so():
 
 def test_an_address_belongs_to_whom_it_was_given_first_and_nothing_is_half_done():
     registry = Registry()
-    registry.commit(staged_exports("first", "f"))
+    first = staged_exports("first", "f")
+    registry.commit(first)
     before = registry.table
     with pytest.raises(ConflictError, match=r"M\.f is exported by first already"):
         registry.commit(staged_exports("second", "a", "f"))
     assert registry.table is before
-    registry.withdraw("first")
+    registry.withdraw(first.generation)
     registry.commit(staged_exports("second", "a", "f"))
     assert sorted(registry.table) == ["M.a", "M.f"]
 
@@ -77,8 +78,9 @@ def test_subscribers_see_the_whole_of_each_commit_and_nothing_after_the_undo():
     registry = Registry()
     seen = []
     undo = registry.subscribe(lambda table: seen.append(sorted(table)))
-    registry.commit(staged_exports("m", "f", "g"))
-    registry.withdraw("m")
+    staged = staged_exports("m", "f", "g")
+    registry.commit(staged)
+    registry.withdraw(staged.generation)
     undo()
     registry.commit(staged_exports("m", "h"))
     assert seen == [[], ["M.f", "M.g"], []]
@@ -86,9 +88,10 @@ def test_subscribers_see_the_whole_of_each_commit_and_nothing_after_the_undo():
 
 def test_a_table_is_read_only_and_is_never_changed_afterwards():
     registry = Registry()
-    registry.commit(staged_exports("m", "f"))
+    staged = staged_exports("m", "f")
+    registry.commit(staged)
     table = registry.table
-    registry.withdraw("m")
+    registry.withdraw(staged.generation)
     assert list(table) == ["M.f"]
     with pytest.raises(TypeError):
         table["M.x"] = None
@@ -98,3 +101,27 @@ def test_iterating_gives_the_exports_by_address():
     registry = Registry()
     registry.commit(staged_exports("m", "b", "a"))
     assert [export.address for export in registry] == ["M.a", "M.b"]
+
+
+def test_an_old_generation_that_is_withdrawn_takes_nothing_from_the_new_one():
+    registry = Registry()
+    old = staged_exports("m", "f", "g")
+    registry.commit(old)
+    registry.commit(staged_exports("m", "f", number=2))
+    registry.withdraw(old.generation)
+    assert list(registry.table) == ["M.f"]
+
+
+def test_a_subscriber_that_raises_keeps_nobody_from_seeing_the_commit(caplog):
+    registry = Registry()
+    seen = []
+
+    def broken(table):
+        if table:
+            raise RuntimeError("cannot follow")
+
+    registry.subscribe(broken)
+    registry.subscribe(lambda table: seen.append(list(table)))
+    registry.commit(staged_exports("m", "f"))
+    assert seen == [[], ["M.f"]]
+    assert "cannot follow" in caplog.text

@@ -154,11 +154,11 @@ class Silent:
 
 
 class Clinging:
-    """Leaves a service and a subscription behind."""
+    """Leaves a service behind that it has provided past the app, which would have undone it."""
 
     @hookimpl
     def lifespan(self, app):
-        app.provide(Greeter, Greeter())
+        app._services[Greeter] = Greeter()
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections import Counter
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from threading import Lock
@@ -15,7 +16,7 @@ import anyio
 from anyio import CapacityLimiter, from_thread
 
 from pegboard._asgi import AsgiApp
-from pegboard._background import BackgroundTasks
+from pegboard._background import BackgroundTasks, on_event_loop
 from pegboard._blocking import start_blocking
 from pegboard._config import AccessSettings, AppSettings, Config, load_config
 from pegboard._context import CallContext, call_context
@@ -25,6 +26,7 @@ from pegboard._plugins import PluginHost, missing_plugin
 from pegboard._registry import Registry, Slot
 from pegboard._request import ANONYMOUS, RequestData, Session
 from pegboard._result import Result
+from pegboard._scope import defer_here
 from pegboard.contracts.asgi import Router
 from pegboard.contracts.channel import Channels
 from pegboard.errors import (
@@ -89,7 +91,7 @@ class App:
     ) -> None:
         self.name = name
         self.project = None if project is None else Path(project).resolve()
-        self.testing = testing or "test" in name
+        self.testing = testing or "test" in re.split(r"[^a-z0-9]+", name.lower())
         self.dev = bool(dev)
         self.registry = Registry()
         self.plugins = PluginHost(self)
@@ -151,10 +153,13 @@ class App:
         group = self.tasks
         self.stopping.set()
         with anyio.CancelScope(shield=True):
-            if not await self._background.wait(TASK_TIMEOUT):
-                self.logger.error("%d background tasks are cut off", self._background.running)
+            await self._end_tasks()
             await self._stop()
         await self._leave(group)
+
+    async def _end_tasks(self) -> None:
+        if not await self._background.wait(TASK_TIMEOUT):
+            self.logger.error("%d background tasks are cut off", self._background.running)
 
     async def _leave(self, group: TaskGroup) -> None:
         """End the task group; what the `async with` block raised is not wrapped in a group."""
@@ -172,7 +177,7 @@ class App:
         self.dev = settings.dev if dev is None else dev
         self.data = (self.project or Path.cwd()) / settings.data
         self.threads = CapacityLimiter(settings.threads)
-        self._token = anyio.lowlevel.current_token()
+        self.token = anyio.lowlevel.current_token()
 
     async def _start(self) -> None:
         plugins, mods, _, _ = self._requested
@@ -187,6 +192,7 @@ class App:
 
     async def _stop(self) -> None:
         await self.mods.unload_all()
+        await self._end_tasks()
         await self.plugins.deactivate_all()
         self._plugins_changed()
         self._undo_subscription()
@@ -199,17 +205,29 @@ class App:
         self.request_hooks = self.hooks.implementations("handle_request")
         self._session_loaders = self.hooks.implementations("load_session")
         self.has_session_loaders = bool(self._session_loaders)
-        owners: dict[tuple[str, str], str] = {}
+        self.router = Router(self._routes())
+
+    def _routes(self) -> list[Route]:
+        """Return the routes of all plugins; one whose routes cannot be served loses them.
+
+        Raises:
+            ConfigError: If that is a plugin that was asked for by name.
+        """
+        taken: dict[tuple[str, str], str] = {}
         routes: list[Route] = []
         for plugin, offered in self.hooks.all("asgi_routes", app=self):
-            _check_routes(plugin, offered)
-            for route in offered:
-                other = owners.setdefault((route.kind, route.prefix), plugin)
-                if other != plugin:
-                    msg = f"{other} and {plugin} both serve {route.kind} {route.prefix}"
-                    raise ConfigError(msg)
-                routes.append(route)
-        self.router = Router(routes)
+            try:
+                own = _checked_routes(plugin, offered, taken)
+            except ConfigError as error:
+                if self._requested[0] is not None:
+                    raise
+                self.plugins.status[plugin].state = "failed"
+                self.plugins.status[plugin].reason = str(error)
+                self.logger.error("%s", error)  # noqa: TRY400 - the sentence says it all
+            else:
+                taken.update({(each.kind, each.prefix): plugin for each in own})
+                routes.extend(own)
+        return routes
 
     @property
     def is_running(self) -> bool:
@@ -297,13 +315,14 @@ class App:
             self._blocking = None
 
     def _from_thread(self, function: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
-        if _on_event_loop():
+        if on_event_loop():
             msg = "this would block the event loop: use `await app.call(...)`"
             raise RuntimeError(msg)
-        with self._starting:
-            if not self.is_running:
-                self._blocking = start_blocking(self)
-        return from_thread.run(function, token=self._token)
+        if not self.is_running:
+            with self._starting:
+                if not self.is_running:
+                    self._blocking = start_blocking(self)
+        return from_thread.run(function, token=self.token)
 
     def _resolve(self, target: Any, args: tuple[Any, ...]) -> tuple[Slot | None, tuple[Any, ...]]:
         if self._group is None:
@@ -413,7 +432,13 @@ class App:
             msg = f"two plugins provide {kind.__name__}"
             raise ConfigError(msg)
         self._services[kind] = service
-        return lambda: self._services.pop(kind, None)
+
+        def withdraw() -> None:
+            if self._services.get(kind) is service:
+                del self._services[kind]
+
+        defer_here(kind.__name__, withdraw)
+        return withdraw
 
     def service(self, kind: type[P], distribution: str = "pegboard[all]") -> P:
         """Return the service of a kind.
@@ -483,21 +508,20 @@ class App:
         return f"<App {self.name!r} {state}, {len(self.registry.table)} exports>"
 
 
-def _check_routes(plugin: str, routes: Sequence[Route]) -> None:
+def _checked_routes(
+    plugin: str, offered: Iterable[Route], taken: Mapping[tuple[str, str], str]
+) -> list[Route]:
     try:
+        routes = list(offered)
         Router(routes)
-    except ValueError as error:
-        msg = f"plugin {plugin}: {error}"
-        raise ConfigError(msg) from error
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ConfigError(f"plugin {plugin}: {error}") from error
+    for route in routes:
+        other = taken.get((route.kind, route.prefix))
+        if other is not None:
+            raise ConfigError(f"{other} and {plugin} both serve {route.kind} {route.prefix}")
+    return routes
 
 
 def _not_running(app: App) -> PegboardError:
     return PegboardError(f"app {app.name!r} does not run: use `async with app:`")
-
-
-def _on_event_loop() -> bool:
-    try:
-        anyio.get_current_task()
-    except RuntimeError:
-        return False
-    return True

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
-
-from pegboard.errors import PegboardError
 
 if TYPE_CHECKING:
     from pegboard._app import App
     from pegboard.contracts.asgi import Receive, Scope, Send
 
 __all__ = ["AsgiApp"]
+
+_logger = logging.getLogger("pegboard.asgi")
 
 
 class AsgiApp:
@@ -45,7 +46,8 @@ class AsgiApp:
         else:
             try:
                 await self._app.__aenter__()
-            except (PegboardError, OSError) as error:
+            except Exception as error:
+                _logger.exception("the app could not start")
                 await send({"type": "lifespan.startup.failed", "message": str(error)})
                 return
             await send({"type": "lifespan.startup.complete"})

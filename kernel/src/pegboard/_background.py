@@ -8,12 +8,12 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 import anyio
-from anyio import to_thread
+from anyio import from_thread, to_thread
 
 if TYPE_CHECKING:
     from pegboard._app import App
 
-__all__ = ["BackgroundTasks"]
+__all__ = ["BackgroundTasks", "on_event_loop"]
 
 _logger = logging.getLogger("pegboard.task")
 
@@ -32,8 +32,14 @@ class BackgroundTasks:
 
     def start(self, task: Callable[[], Any] | Awaitable[Any], *, name: str = "") -> None:
         """Run a function (in a worker thread), a coroutine function or a coroutine."""
+        if on_event_loop():
+            self._launch(task, name or f"task {_name(task)}")
+        else:
+            from_thread.run_sync(self._launch, task, name, token=self._app.token)
+
+    def _launch(self, task: Callable[[], Any] | Awaitable[Any], name: str) -> None:
+        self._app.tasks.start_soon(self._run, task, name=name)
         self.running += 1
-        self._app.tasks.start_soon(self._run, task, name=name or f"task {_name(task)}")
 
     async def wait(self, timeout: float) -> bool:
         """Wait until nothing runs; False if `timeout` seconds were not enough."""
@@ -63,6 +69,15 @@ async def _perform(task: Callable[[], Any] | Awaitable[Any], app: App) -> None:
         (answer,) = await to_thread.run_sync(lambda: (task(),), limiter=app.threads)
         if isinstance(answer, Awaitable):  # boxed: trio refuses a thread that returns a coroutine
             await answer
+
+
+def on_event_loop() -> bool:
+    """Whether this code runs in a task of an event loop, and not in a thread beside it."""
+    try:
+        anyio.get_current_task()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _name(task: object) -> str:

@@ -104,6 +104,7 @@ class Binding:
     """
 
     __slots__ = (
+        "_hidden",
         "_names",
         "_repeated",
         "_signature",
@@ -157,6 +158,7 @@ class Binding:
             parameters=[each for each in signature.parameters.values() if not kinds.get(each.name)],
             return_annotation=inspect.Signature.empty,
         )
+        self._hidden = RESERVED | {name for name, kind in kinds.items() if kind}
         self._split = _positional_count(signature, kinds)
         self._tuple = self._split == len(self._names)
         self._takes_more = any(
@@ -243,7 +245,7 @@ class Binding:
         return {
             name: value
             for name, value in rest.items()
-            if name not in RESERVED and not name.startswith(_RESERVED_PREFIX)
+            if name not in self._hidden and not name.startswith(_RESERVED_PREFIX)
         }
 
 

@@ -189,5 +189,5 @@ def _manifest(module: str) -> tuple[PluginManifest | None, str]:
         return msgspec.toml.decode(path.read_bytes(), type=PluginManifest), ""
     except FileNotFoundError:
         return None, f"{root} has no {MANIFEST_NAME}"
-    except msgspec.DecodeError as error:
+    except (OSError, ValueError, msgspec.DecodeError) as error:
         return None, f"{path}: {error}"

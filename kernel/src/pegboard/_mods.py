@@ -63,6 +63,8 @@ class ModHost:
         self.generations: dict[str, Generation] = {}
         self._numbers: dict[str, int] = {}
         self._inline: list[Declaration] = []
+        self._of_this_run: list[Declaration] = []
+        self._is_open = False
 
     def choose(
         self, requested: Sequence[str | ModuleType | Path] | None, selection: Selection
@@ -125,11 +127,13 @@ class ModHost:
     async def _activate(self, loaded: LoadedMod, generation: Generation) -> None:
         staged = self.stage(loaded.declarations, generation)
         self._app.registry.check(staged)
-        for export, call in staged.calls.values():
-            if export.options.initial:
-                await self._run_initial(export, call)
-        self._defer_exits(staged)
-        generation.scope.defer("exports", lambda: self._app.registry.withdraw(generation.owner))
+        initials = [each for each in staged.calls.values() if each[0].options.initial]
+        if not initials:
+            self._defer_exits(staged)
+        for index, (export, call) in enumerate(initials):
+            await self._run_initial(export, call)
+            if index == 0:  # from here on there is something to clean up, also after a failure
+                self._defer_exits(staged)
         self._app.registry.commit(staged)
         self.generations[generation.owner] = generation
 
@@ -176,10 +180,13 @@ class ModHost:
         Raises:
             LoadError: If the app runs and the declaration is wrong.
         """
-        if self._app.is_running:
+        if self._is_open:
             for export, call in self._commit_inline(self.stage([declaration], self._inline_home())):
                 self._app.spawn(self._run_initial, export, call, name=export.address)
-        self._inline.append(declaration)
+        if self._app.is_running and not self._is_open:
+            self._of_this_run.append(declaration)
+        else:
+            self._inline.append(declaration)
 
     async def load_inline(self) -> None:
         """Let the exports serve that were declared on the app before it started.
@@ -187,16 +194,16 @@ class ModHost:
         Raises:
             LoadError: If a declaration is wrong, or an initial function fails.
         """
-        if self._inline:
-            staged = self.stage(self._inline, self._inline_home())
-            for export, call in self._commit_inline(staged):
+        declarations = [*self._inline, *self._of_this_run]
+        self._is_open = True
+        if declarations:
+            for export, call in self._commit_inline(self.stage(declarations, self._inline_home())):
                 await self._run_initial(export, call)
 
     def _inline_home(self) -> Generation:
         generation = self.generations.get(INLINE)
         if generation is None:
             generation = self.generations[INLINE] = self._new_generation(INLINE)
-            generation.scope.defer("exports", lambda: self._app.registry.withdraw(INLINE))
         return generation
 
     def _commit_inline(self, staged: Staged) -> list[tuple[Export, Call]]:
@@ -218,6 +225,7 @@ class ModHost:
     async def _run_initial(self, export: Export, call: Call) -> None:
         with entered(self._app):
             result = await call()
+        self._app.run_tasks(result)
         if result.is_error():
             error = result.exception
             text = f"{type(error).__name__}: {error}" if error else result.info.help_text
@@ -227,6 +235,7 @@ class ModHost:
     async def _run_exit(self, export: Export, call: Call) -> None:
         with entered(self._app):
             result = await call()
+        self._app.run_tasks(result)
         if result.is_error():
             text = result.info.help_text
             _logger.error("%s, an exit function, failed: %s", export.address, text)
@@ -236,14 +245,17 @@ class ModHost:
         return Generation(owner, number, Scope(f"mod {owner}", self._app.tasks))
 
     async def unload(self, name: str) -> None:
-        """Retire a mod: its exit functions run, and its exports vanish."""
+        """Retire a mod: its exports vanish, then its exit functions run."""
         generation = self.generations.pop(name, None)
         if generation is not None:
+            self._app.registry.withdraw(generation)
             await generation.scope.aclose()
             self.status.pop(name, None)
 
     async def unload_all(self) -> None:
         """Retire all mods, the last one loaded first."""
+        self._is_open = False
+        self._of_this_run.clear()
         for name in reversed(list(self.generations)):
             await self.unload(name)
 

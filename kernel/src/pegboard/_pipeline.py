@@ -19,7 +19,7 @@ from anyio import to_thread
 
 from pegboard._context import current_request
 from pegboard._result import FIRST_SERVER_ERROR, OK_INFO, Result, ResultData
-from pegboard.errors import InputError, PegboardError
+from pegboard.errors import InputError, MissingPluginError, PegboardError, UnavailableError
 
 if TYPE_CHECKING:
     from pegboard._app import App
@@ -78,18 +78,22 @@ def _result(value: Any, generation: Generation, origin: tuple[str, ...]) -> Resu
 
 
 def _release_at_close(result: Result[Any], generation: Generation) -> None:
+    leased, inner = [generation], result.__dict__.get("release")
+
     def release() -> None:
-        generation.leases -= 1
+        if leased:
+            leased.pop().leases -= 1
+        if inner is not None:
+            inner()
 
     result.__dict__["release"] = release
 
 
 def _as_async(app: App, export: Export) -> Invoke:
     function = export.function
-    target = inspect.unwrap(function)
-    if inspect.iscoroutinefunction(target):
+    if inspect.iscoroutinefunction(function):
         return function
-    is_generator = inspect.isasyncgenfunction(target) or inspect.isgeneratorfunction(target)
+    is_generator = inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function)
     if is_generator or not export.options.blocking:
         return _inline(function)
     return _in_thread(app, function)
@@ -174,6 +178,8 @@ def failure(
     app: App, export: Export, error: BaseException, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Result[Any]:
     """Return the error result for what an export raised, and log what is not the caller's fault."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
     if isinstance(error, TypeError) and not export.binding.fits(args, kwargs):
         try:
             export.binding.bind_call(args, kwargs)
@@ -190,7 +196,7 @@ def _reported(app: App, export: Export, error: BaseException) -> Result[Any]:
     error_id = os.urandom(4).hex()
     _logger.error("%s failed, error id %s", export.address, error_id, exc_info=error)
     app.count("calls_failed")
-    if isinstance(error, PegboardError):
+    if isinstance(error, (UnavailableError, MissingPluginError)):
         return Result.from_error(error).set_origin(export.origin)
     text = f"internal error, id {error_id}"
     if app.dev:

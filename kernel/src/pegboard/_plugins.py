@@ -12,7 +12,7 @@ import pluggy
 
 from pegboard._discovery import PluginCandidate, find_plugins, in_process_plugin
 from pegboard._registry import Generation
-from pegboard._scope import Scope
+from pegboard._scope import Scope, registering
 from pegboard.errors import ConfigError, MissingPluginError, PegboardError, PluginError
 from pegboard.hookspecs import API_VERSION, Hooks
 
@@ -110,6 +110,7 @@ class HookCaller:
         try:
             self.manager.register(plugin, name)
             self.manager.check_pending()
+            _refuse_wrappers(self.manager, plugin)
         except (pluggy.PluginValidationError, ValueError) as error:
             if self.manager.has_plugin(name):
                 self.manager.unregister(name=name)
@@ -124,19 +125,19 @@ class HookCaller:
 
     def implementations(self, hook: str) -> list[Any]:
         """Return the implementations of a hook in the order in which they are asked."""
-        found = getattr(self.manager.hook, hook).get_hookimpls()
-        return sorted((each for each in found if not _wraps(each)), key=self._rank)
+        return sorted(getattr(self.manager.hook, hook).get_hookimpls(), key=self._rank)
 
     def all(self, hook: str, **arguments: Any) -> list[tuple[str, Any]]:
         """Ask everyone; return the plugin's name and answer for each answer that is not None."""
         return list(self._answers(hook, arguments))
 
     def first(self, hook: str, **arguments: Any) -> Any:
-        """Ask until somebody answers; wrappers, if there are any, see the answer."""
-        caller = getattr(self.manager.hook, hook)
-        if any(_wraps(each) for each in caller.get_hookimpls()):
-            return next((each for each in caller(**arguments) if each is not None), None)
-        return next((answer for _, answer in self._answers(hook, arguments)), None)
+        """Ask until somebody answers.
+
+        Raises:
+            PluginError: If one raises: that is a refusal, and nobody else is asked.
+        """
+        return next(self.each(hook, **arguments), None)
 
     def each(self, hook: str, **arguments: Any) -> Iterator[Any]:
         """Ask everyone; the first one that raises is the last one asked.
@@ -236,6 +237,8 @@ class PluginHost:
                 candidate = found[each]
             else:
                 raise _not_installed(each, found)
+            if candidate.name in wanted:
+                raise ConfigError(f"plugin {candidate.name!r} is asked for twice: name each apart")
             wanted[candidate.name] = candidate
         return found, wanted
 
@@ -292,9 +295,10 @@ class PluginHost:
             options=options,
         )
         scope.defer("activation", lambda: self.active.pop(name, None))
-        lifespan = self.hooks.call(name, "lifespan", app=app)
-        if lifespan is not None:
-            await scope.enter("lifespan", lifespan)
+        with registering(scope):
+            lifespan = self.hooks.call(name, "lifespan", app=app)
+            if lifespan is not None:
+                await scope.enter("lifespan", lifespan)
         self.status[name] = PluginStatus(candidate=candidate, state="active")
 
     def _has(self, need: str) -> bool:
@@ -313,6 +317,10 @@ class PluginHost:
         """Take all plugins away, those that others require last."""
         for active in reversed(list(self.active.values())):
             await active.generation.scope.aclose()
+            name = active.candidate.name
+            self.status[name] = PluginStatus(
+                candidate=active.candidate, state="off", reason="the app has stopped"
+            )
 
     def options(self, keywords: Mapping[str, Any]) -> dict[type[msgspec.Struct], msgspec.Struct]:
         """Read the `@export` keywords that are for plugins.
@@ -435,5 +443,8 @@ def _invoke(implementation: Any, arguments: Mapping[str, Any]) -> Any:
     return implementation.function(*(arguments[name] for name in implementation.argnames))
 
 
-def _wraps(implementation: Any) -> bool:
-    return bool(implementation.wrapper or implementation.hookwrapper)
+def _refuse_wrappers(manager: pluggy.PluginManager, plugin: object) -> None:
+    for caller in manager.get_hookcallers(plugin) or ():
+        for each in caller.get_hookimpls():
+            if each.plugin is plugin and (each.wrapper or each.hookwrapper):
+                raise ValueError(f"hook {caller.name}: an implementation cannot be a wrapper")

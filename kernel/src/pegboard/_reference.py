@@ -55,19 +55,20 @@ def get_app(from_: str | None = None, name: str | None = None, **_ignored: Any) 
         name: Name of the default app, where this call makes it.
     """
     del from_
+    if _loading.get(None) is not None:
+        return _REFERENCE
     context = current_context()
     if context is not None:
         return cast("App", context.app)
-    if _loading.get(None) is None and name is not None:
-        return _default_app(name)
-    return _REFERENCE
+    return _REFERENCE if name is None else _default_app(name)
 
 
 def _resolved() -> App:
+    loading_app = _loading.get(None)
+    if loading_app is not None:
+        return loading_app
     context = current_context()
-    if context is not None:
-        return cast("App", context.app)
-    return _loading.get(None) or _default_app("main")
+    return _default_app("main") if context is None else cast("App", context.app)
 
 
 def _default_app(name: str) -> App:

@@ -6,10 +6,12 @@ go with no `await`. Nobody but a slot holds a compiled call.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import logging
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from pegboard._scope import defer_here
 from pegboard.errors import ConflictError, NotFoundError
 
 if TYPE_CHECKING:
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from pegboard.contracts.call import Call
 
 __all__ = ["Generation", "Registry", "Slot", "Staged"]
+
+_logger = logging.getLogger("pegboard.registry")
 
 Subscriber = Callable[[Mapping[str, "Slot"]], None]
 
@@ -145,16 +149,12 @@ class Registry:
             self._owners[address] = owner
         self._publish()
 
-    def withdraw(self, owner: str) -> None:
-        """Empty all slots of a mod or plugin."""
-        for address in [a for a, holder in self._owners.items() if holder == owner]:
-            self._remove(address)
-        self._publish()
-
-    def replace_calls(self, calls: Iterable[tuple[Slot, Call]]) -> None:
-        """Give slots new calls of the same exports, after layers came or went."""
-        for slot, call in calls:
-            slot.call = call
+    def withdraw(self, generation: Generation) -> None:
+        """Empty the slots that still hold an export of this generation."""
+        for address in list(self._owners):
+            export = self._slots[address].export
+            if export is not None and export.generation is generation:
+                self._remove(address)
         self._publish()
 
     def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
@@ -165,7 +165,13 @@ class Registry:
         """
         self._subscribers.append(subscriber)
         subscriber(self.table)
-        return lambda: self._subscribers.remove(subscriber)
+
+        def unsubscribe() -> None:
+            if subscriber in self._subscribers:
+                self._subscribers.remove(subscriber)
+
+        defer_here("subscription", unsubscribe)
+        return unsubscribe
 
     def __iter__(self) -> Iterator[Export]:
         for slot in self.table.values():
@@ -179,5 +185,8 @@ class Registry:
     def _publish(self) -> None:
         filled = {a: s for a, s in sorted(self._slots.items()) if s.export is not None}
         self.table = MappingProxyType(filled)
-        for subscriber in self._subscribers:
-            subscriber(self.table)
+        for subscriber in list(self._subscribers):
+            try:
+                subscriber(self.table)
+            except Exception:
+                _logger.exception("%r could not follow the exports", subscriber)

@@ -218,13 +218,8 @@ def parse_query(query: bytes) -> dict[str, Any]:
 
 
 def _collected(pairs: list[tuple[str, str]]) -> dict[str, Any]:
-    values: dict[str, Any] = {}
+    values: dict[str, list[str]] = {}
     for name, value in pairs:
-        if not name:
-            continue
-        if name in values:
-            first = values[name]
-            values[name] = [*first, value] if isinstance(first, list) else [first, value]
-        else:
-            values[name] = value
-    return values
+        if name:
+            values.setdefault(name, []).append(value)
+    return {name: each if len(each) > 1 else each[0] for name, each in values.items()}

@@ -145,6 +145,7 @@ class Result(msgspec.Struct, Generic[T], dict=True, rename={"kind": "error"}):
     status: ClassVar[int | None] = None
     tasks: ClassVar[tuple[Task, ...]] = ()
     cleanup: ClassVar[Callable[[], Any] | None] = None
+    release: ClassVar[Callable[[], None] | None] = None
     exception: ClassVar[BaseException | None] = None
 
     # -- constructors ----------------------------------------------------------------------

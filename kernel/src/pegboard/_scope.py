@@ -7,14 +7,15 @@ keep the others from being done.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
-__all__ = ["Scope"]
+__all__ = ["Scope", "defer_here", "registering"]
 
 STEP_TIMEOUT = 5.0  # seconds that one step of the undoing may take
 
@@ -68,8 +69,10 @@ class Scope:
                         task_status.started(value)
                         cancel.shield = True
                         await closing.wait()
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 if not closing.is_set():
+                    if isinstance(error, SystemExit):
+                        raise _ended(error) from error
                     raise
                 _logger.exception("%s: leaving %s failed", self.name, what, exc_info=error)
             finally:
@@ -98,7 +101,7 @@ class Scope:
                 with cancel:
                     task_status.started()
                     await function(*args)
-            except Exception:
+            except (Exception, SystemExit):
                 _logger.exception("%s: task %s failed", self.name, what)
             finally:
                 ended.set()
@@ -123,7 +126,32 @@ class Scope:
                 answer = undo()
                 if isinstance(answer, Awaitable):
                     await answer
-            except Exception:
+            except (Exception, SystemExit):
                 _logger.exception("%s: undoing %s failed", self.name, what)
         if limit.cancelled_caught:
             _logger.error("%s: undoing %s took more than %s s", self.name, what, STEP_TIMEOUT)
+
+
+def _ended(error: SystemExit) -> RuntimeError:
+    """Return what to raise in place of an exit, which would end the process from a task."""
+    return RuntimeError(f"it tried to end the process with status {error.code!r}")
+
+
+_current: ContextVar[Scope] = ContextVar("pegboard_scope")
+
+
+@contextmanager
+def registering(scope: Scope) -> Iterator[None]:
+    """Let what is registered in the block be undone with `scope`."""
+    token = _current.set(scope)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def defer_here(what: str, undo: Undo) -> None:
+    """Do `undo` when the scope closes that registers at the moment, if there is one."""
+    scope = _current.get(None)
+    if scope is not None and not scope.closed:
+        scope.defer(what, undo)

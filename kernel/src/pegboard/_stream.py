@@ -37,7 +37,7 @@ async def abandon(result: Result[Any]) -> None:
     """Close a stream that nobody reads any more and run its clean-up."""
     source = _source(result)
     close = getattr(source, "aclose", None) or getattr(source, "close", None)
-    for end in (close, getattr(result, "cleanup", None)):
+    for end in (close, vars(result).get("cleanup"), vars(result).get("release")):
         done = end() if end is not None else None
         if isawaitable(done):
             await done

@@ -103,9 +103,8 @@ class Hooks:
     def persist_file(self, app: App, file: FileKey) -> Store | None:
         """Name the store for files of this scope (firstresult).
 
-        Called when the first file of a scope, owner and mod is opened; the answer is kept. An
-        implementation with `wrapper=True` may wrap the store. A raise refuses the file. Since
-        API 1.
+        Called when the first file of a scope, owner and mod is opened; the answer is kept. A raise
+        refuses the file. Since API 1.
         """
 
     @_hookspec
@@ -162,17 +161,3 @@ class Hooks:
     @_hookspec
     def pages(self, app: App) -> Sequence[Page] | None:
         """Name web pages for the index page. Called each time it is drawn. Since API 1."""
-
-
-FIRSTRESULT = frozenset(
-    {
-        "handle_request",
-        "load_session",
-        "persist_file",
-        "provide_bus",
-        "provide_cache",
-        "provide_lock",
-        "track_job",
-    }
-)
-"""Hooks that stop at the first answer; the kernel, not pluggy, goes through the answers."""

@@ -68,7 +68,9 @@ class Router:
             if route.find is not None and route.kind == "http":
                 self._finders[route.prefix] = route.find
         self._fallback = {
-            "http": self._table.get(("http", "/"), _http_not_found),
+            "http": self._table.get(
+                ("http", "/"), _http_not_found if self._table else _http_unavailable
+            ),
             "websocket": self._table.get(("websocket", "/"), _websocket_refuse),
         }
 
@@ -86,9 +88,21 @@ class Router:
 
 async def _http_not_found(scope: Scope, receive: Receive, send: Send) -> None:
     del scope, receive
-    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"9")]
-    await send({"type": "http.response.start", "status": 404, "headers": headers})
-    await send({"type": "http.response.body", "body": b"Not Found"})
+    await _say(send, 404, b"Not Found")
+
+
+async def _http_unavailable(scope: Scope, receive: Receive, send: Send) -> None:
+    del scope, receive
+    await _say(send, 503, b"Nothing is served: the app does not run, or no plugin has a route")
+
+
+async def _say(send: Send, status: int, text: bytes) -> None:
+    headers = [
+        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"content-length", b"%d" % len(text)),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": text})
 
 
 async def _websocket_refuse(scope: Scope, receive: Receive, send: Send) -> None:
