@@ -333,3 +333,22 @@ async def test_a_mod_name_may_have_dots(project):
 def test_a_path_that_leads_nowhere_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match="neither a Python file nor a package"):
         mod_at(Path(tmp_path / "nothing"))
+
+
+@pytest.mark.anyio
+async def test_a_helper_that_changed_while_the_app_stood_still_is_read_again(tmp_path):
+    before = project_modules()
+    (tmp_path / "mods").mkdir()
+    helper = tmp_path / "mods" / "_helper.py"
+    (tmp_path / "mods" / "told.py").write_text(
+        "from pegboard import get_app\n"
+        "from ._helper import WORD\n"
+        "@get_app('told').tb()\n"
+        "def word():\n"
+        "    return WORD\n"
+    )
+    for word in ("first", "other"):
+        helper.write_text(f"WORD = {word!r}\n")
+        async with App("app", project=tmp_path, plugins=[], mods=["told"]) as app:
+            assert (await app.call("told.word")).get() == word
+    assert project_modules() == before

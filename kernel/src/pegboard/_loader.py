@@ -7,6 +7,7 @@ keyed by whole seconds and size, and two quick saves of equal size would serve s
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -28,6 +29,9 @@ __all__ = ["LoadedMod", "load_mod", "unload_mod"]
 
 DECLARED = "__pegboard_declared__"
 """Attribute of a mod of the project that was imported: its exports, until the mod is loaded."""
+
+_in_use: Counter[str] = Counter()
+"""How many mods of each project folder are loaded, in all apps of the process."""
 
 _executing: ContextVar[str] = ContextVar("pegboard_executing")
 
@@ -57,6 +61,7 @@ def load_mod(candidate: ModCandidate) -> LoadedMod:
     with _restored_on_failure(candidate):
         if candidate.path is not None:
             module = _executed(candidate, candidate.path)
+            _in_use[candidate.module.rpartition(".")[0]] += 1
             return LoadedMod(candidate, module, vars(module).pop(DECLARED, []))
         with collected() as declarations:
             module = import_module(candidate.module)
@@ -98,12 +103,18 @@ def _ensure_package(name: str, folder: Path) -> None:
 
 
 def unload_mod(loaded: LoadedMod) -> None:
-    """Forget the modules of a mod of the project; those of others were never ours to remove."""
+    """Forget the modules of a mod of the project; those of others were never ours to remove.
+
+    With the last mod of a folder goes whatever else was imported from there.
+    """
     if loaded.candidate.path is None:
         return
     name = loaded.candidate.module
-    if sys.modules.get(name) is loaded.module:
-        for each in [each for each in sys.modules if _belongs(each, name)]:
+    package = name.rpartition(".")[0]
+    _in_use[package] -= 1
+    gone = name if _in_use[package] else package
+    if gone is package or sys.modules.get(name) is loaded.module:
+        for each in [each for each in sys.modules if _belongs(each, gone)]:
             del sys.modules[each]
 
 
