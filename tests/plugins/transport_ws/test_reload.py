@@ -9,7 +9,7 @@ import pytest
 
 from pegboard import App, Session, hookimpl
 from pegboard._export import collected
-from tests.plugins.transport_ws.client import connect
+from tests.plugins.transport_ws.client import Client, Closed, Refused, connect, scope_of
 from tests.plugins.transport_ws.conftest import RunApp
 
 pytestmark = pytest.mark.anyio
@@ -34,6 +34,28 @@ class Version:
 
     async def on_disconnect(self, conn_id: str) -> None:
         self.heard.append(("disconnect", self.number))
+
+
+class Levels:
+    """Sessions with the level that a header names.
+
+    Attributes:
+        asked: Set when a session is looked for.
+        known: Sessions are found once this is set.
+    """
+
+    def __init__(self) -> None:
+        self.asked, self.known = anyio.Event(), anyio.Event()
+        self.known.set()
+
+    @hookimpl
+    def load_session(self, connection: Any) -> Any:
+        async def load() -> Session:
+            self.asked.set()
+            await self.known.wait()
+            return Session(level=int(connection.headers.get("x-level")), anonymous=False)
+
+        return load()
 
 
 def load(app: App, version: Version | None, *, name: str = "room", level: int = 0) -> Any:
@@ -118,14 +140,6 @@ async def test_a_handler_that_is_removed_hears_of_the_end_of_its_sockets(run_app
 async def test_a_reload_that_raises_the_level_closes_who_may_no_longer_be_there(
     run_app: RunApp,
 ) -> None:
-    class Levels:
-        @hookimpl
-        def load_session(self, connection: Any) -> Any:
-            async def known() -> Session:
-                return Session(level=int(connection.headers.get("x-level")), anonymous=False)
-
-            return known()
-
     async with run_app(Levels()) as app:
         load(app, Version(1, []))
         async with (
@@ -152,3 +166,64 @@ async def test_a_version_that_fails_to_load_leaves_sockets_with_the_old_one(
                 load(app, broken)
             await client.send(0)
             assert await client.receive() == {"version": 1}
+
+
+async def test_a_level_that_rises_while_the_session_is_looked_for_holds_for_the_handshake(
+    run_app: RunApp,
+) -> None:
+    heard: list[Any] = []
+    levels = Levels()
+    levels.known = anyio.Event()
+    async with run_app(levels) as app, anyio.create_task_group() as tasks:
+        load(app, Version(1, heard))
+        user, admin = (
+            Client(app.asgi(), scope_of(TALK, headers={"x-level": level})) for level in ("0", "10")
+        )
+        for client in (user, admin):
+            client.start(tasks)
+        with anyio.fail_after(5):
+            await levels.asked.wait()
+        await anyio.wait_all_tasks_blocked()
+        load(app, Version(2, heard), level=10)
+        levels.known.set()
+        with pytest.raises(Refused, match="level 10") as refusal:
+            await user.accepted()
+        assert refusal.value.status == 403
+        await admin.accepted()
+        await admin.aclose()
+    assert heard == [("connect", 2), ("disconnect", 2)]
+
+
+async def test_a_listener_whose_level_is_too_low_now_hears_nothing_more(run_app: RunApp) -> None:
+    async with run_app(Levels()) as app:
+        load(app, Version(1, []))
+        async with (
+            connect(app, TALK, headers={"x-level": "1"}) as user,
+            connect(app, TALK, headers={"x-level": "10"}) as admin,
+        ):
+            load(app, Version(2, []), level=10)
+            assert await app.ws_broadcast("Room/talk", "for admins") == 1
+            assert await admin.receive() == "for admins"
+            with pytest.raises(Closed) as end:
+                await user.receive()
+            assert end.value.code == 1008
+
+
+async def test_a_level_that_rises_while_on_connect_runs_refuses_the_client(
+    run_app: RunApp,
+) -> None:
+    class Slow(Version):
+        async def on_connect(self, conn_id: str) -> None:
+            await self.release.wait()
+
+    async with run_app(Levels()) as app, anyio.create_task_group() as tasks:
+        slow = Slow(1, [])
+        load(app, slow)
+        user = Client(app.asgi(), scope_of(TALK, headers={"x-level": "1"}))
+        user.start(tasks)
+        await anyio.wait_all_tasks_blocked()
+        load(app, Version(2, []), level=10)
+        slow.release.set()
+        with pytest.raises(Refused) as refusal:
+            await user.accepted()
+        assert refusal.value.status == 403

@@ -24,7 +24,14 @@ from pegboard_transport_ws._failure import FIRST_SERVER_ERROR, describe
 from pegboard_transport_ws._frame import Frame, decode, encode, exceeds
 from pegboard_transport_ws._handler import Given
 from pegboard_transport_ws._outbox import Outbox
-from pegboard_transport_ws._refusal import Refusal, refuse, shortened, verdict
+from pegboard_transport_ws._refusal import (
+    FORBIDDEN,
+    POLICY_VIOLATION,
+    Refusal,
+    refuse,
+    shortened,
+    verdict,
+)
 from pegboard_transport_ws._stall import Stall
 
 if TYPE_CHECKING:
@@ -182,6 +189,18 @@ class Connection:
         export.generation.leases += 1
         self.close(1012, "the handler was removed")
 
+    def follow(self, level: int) -> None:
+        """Close if the endpoint now asks for more than the client had when it connected.
+
+        Who has enough is looked at again before the next event.
+
+        Args:
+            level: The level that is required from now on.
+        """
+        if self._request is not None and self._request.session.level < level:
+            self.outbox.clear()
+            self.close(POLICY_VIOLATION, "this needs a higher level now")
+
     def check(self, now: float) -> None:
         """Cut or close what stands still; called now and then.
 
@@ -240,17 +259,18 @@ class Connection:
         refusal: Refusal | None = Refusal(503, "on_connect took too long")
         with move_on_after(self._hub.config.connect_timeout) as self._within:
             refusal = await self._ask()
-        return refusal if self.closing is None else Refusal(503, self.closing.reason)
+        if self.closing is None:
+            return refusal
+        status = FORBIDDEN if self.closing.code == POLICY_VIOLATION else 503
+        return Refusal(status, self.closing.reason)
 
     async def _ask(self) -> Refusal | None:
-        export = self.endpoint.export
-        if export is None:
-            return Refusal(404, "the handler was removed")
-        handler = handlers_of(export).on_connect
-        if handler is None:
-            return None
         try:
-            answer = await self._call(export, handler)
+            export = await self._authorized()
+            if export is None:
+                return Refusal(404, "the handler was removed")
+            handler = handlers_of(export).on_connect
+            answer = None if handler is None else await self._call(export, handler)
         except AccessError as error:
             return Refusal.of(error)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - becomes the answer, and is logged
@@ -293,10 +313,8 @@ class Connection:
         if exceeds(message, self._hub.config.max_message):
             self.close(1009, f"a message has more than {self._hub.config.max_message} bytes")
             return
-        export = self.endpoint.export
+        export = await self._admit()
         if export is None:
-            return
-        if export.required_level != self._level and not await self._is_admitted(export):
             return
         handlers = handlers_of(export)
         if handlers.on_message is None:
@@ -318,18 +336,30 @@ class Connection:
         if isinstance(answer, Result):
             self._app.run_tasks(answer)
 
-    async def _is_admitted(self, export: Export) -> bool:
-        """Ask again who may be here, since a reload has changed the level."""
+    async def _admit(self) -> Export | None:
+        """Return what handles the next event; None if the client may not be here any more."""
         try:
-            await self._app.authorize(export, Handshake(self._scope))
+            return await self._authorized()
         except AccessError as error:
-            self.close(1008, str(error))
-            return False
+            self.close(POLICY_VIOLATION, str(error))
         except Exception as error:  # noqa: BLE001 - a plugin's failure denies, and is logged
             self.close(1011, self._describe(error, "the session")["message"])
-            return False
-        self._level = export.required_level
-        return True
+        return None
+
+    async def _authorized(self) -> Export | None:
+        """Return the export that handles the next event, None if it was removed.
+
+        Where a reload has changed the level, who is there is asked again. While that takes its
+        time another reload may come, so that it ends only with the export that it was asked for.
+
+        Raises:
+            AccessError: If the client may not be here.
+        """
+        while (export := self.endpoint.export) and export.required_level != self._level:
+            level = export.required_level
+            await self._app.authorize(export, Handshake(self._scope))
+            self._level = level
+        return export
 
     async def _say_goodbye(self) -> None:
         export = self.endpoint.export or self._orphaned

@@ -37,11 +37,17 @@ class EndpointTable:
 
     Args:
         removed: Told of each endpoint that goes, with the export that it had.
+        levelled: Told of each endpoint that from now on asks for another level.
     """
 
-    def __init__(self, removed: Callable[[Endpoint, Export], None]) -> None:
+    def __init__(
+        self,
+        removed: Callable[[Endpoint, Export], None],
+        levelled: Callable[[Endpoint, int], None],
+    ) -> None:
         self._endpoints: dict[str, Endpoint] = {}
         self._removed = removed
+        self._levelled = levelled
 
     def find(self, path: str) -> Endpoint | None:
         """Return what serves a path."""
@@ -70,9 +76,14 @@ class EndpointTable:
         for path, export in present.items():
             if path not in self._endpoints:
                 self._endpoints[path] = Endpoint(handlers_of(export).channel_id)
-            self._endpoints[path].export = export
+            self._replace(self._endpoints[path], export)
         for path in self._endpoints.keys() - present.keys():
             self._remove(self._endpoints.pop(path))
+
+    def _replace(self, endpoint: Endpoint, export: Export) -> None:
+        before, endpoint.export = endpoint.export, export
+        if before is not None and before.required_level != export.required_level:
+            self._levelled(endpoint, export.required_level)
 
     def _remove(self, endpoint: Endpoint) -> None:
         export, endpoint.export = endpoint.export, None

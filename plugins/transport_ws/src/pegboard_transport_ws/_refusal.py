@@ -13,7 +13,15 @@ if TYPE_CHECKING:
     from pegboard import PegboardError
     from pegboard.contracts.asgi import Scope, Send
 
-__all__ = ["Refusal", "refuse", "shortened", "verdict"]
+__all__ = [
+    "FORBIDDEN",
+    "HTTP_ERRORS",
+    "POLICY_VIOLATION",
+    "Refusal",
+    "refuse",
+    "shortened",
+    "verdict",
+]
 
 POLICY_VIOLATION = 1008
 FORBIDDEN = 403

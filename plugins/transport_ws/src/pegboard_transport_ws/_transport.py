@@ -48,7 +48,7 @@ class Transport:
 
     def __init__(self, app: App, config: WsConfig) -> None:
         self.hub = Hub(config)
-        self.endpoints = EndpointTable(self._orphan)
+        self.endpoints = EndpointTable(self._orphan, self._follow)
         self.registration = Registration(app, self.endpoints)
         self._app = app
         self._config = config
@@ -163,6 +163,11 @@ class Transport:
         for connection in self.hub.members():
             if connection.endpoint is endpoint:
                 connection.orphan(export)
+
+    def _follow(self, endpoint: Endpoint, level: int) -> None:
+        for connection in self.hub.members():
+            if connection.endpoint is endpoint:
+                connection.follow(level)
 
     async def _stop_with_app(self) -> None:
         await self._app.stopping.wait()
