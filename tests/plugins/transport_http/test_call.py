@@ -157,6 +157,41 @@ async def test_the_request_is_given_with_everything_that_was_sent(app: App) -> N
 
 
 @pytest.mark.parametrize(
+    ("charset", "content", "said"),
+    [
+        ("UTF-8", "ü€".encode(), "ü€"),
+        ('"iso-8859-1"', "ü".encode("latin-1"), "ü"),
+        ("utf-16", "ü€".encode("utf-16"), "ü€"),
+        ("utf-16le", "ü€".encode("utf-16-le"), "ü€"),
+        ("utf-16be", "ü€".encode("utf-16-be"), "ü€"),
+    ],
+)
+async def test_text_comes_in_the_charset_that_it_names(
+    app: App, charset: str, content: bytes, said: str
+) -> None:
+    async with app:
+        headers = {"content-type": f"text/plain; charset={charset}"}
+        answer = await HttpClient(app).post("/api/Sum/look", content=content, headers=headers)
+    assert answer.result().get()["body"] == said
+
+
+@pytest.mark.parametrize("charset", ["punycode", "idna", "undefined", "rot13", "utf-7", "x" * 99])
+async def test_a_client_does_not_choose_among_all_codecs(app: App, charset: str) -> None:
+    async with app:
+        headers = {"content-type": f"text/plain; charset={charset}"}
+        answer = await HttpClient(app).post("/api/Sum/look", content=b"a-b", headers=headers)
+    assert answer.status == 415
+    assert "UTF-8" in answer.result().info.help_text
+
+
+async def test_an_endless_content_type_is_refused(app: App) -> None:
+    async with app:
+        headers = {"content-type": "text/plain" + ";a=b" * 500}
+        answer = await HttpClient(app).post("/api/Sum/look", content=b"a", headers=headers)
+    assert answer.status == 415
+
+
+@pytest.mark.parametrize(
     ("query", "named"),
     [
         ("", "`a`"),

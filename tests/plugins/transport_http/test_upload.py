@@ -99,6 +99,13 @@ async def test_a_file_is_kept_where_its_call_saves_it_and_nothing_else_is(tmp_pa
         assert descriptors() == before
 
 
+async def test_headers_of_parts_are_short(tmp_path: Path) -> None:
+    async with new_app(tmp_path) as app:
+        body = part(f'form-data; name="a"{";x" * 2000}') + END
+        answer = await HttpClient(app).post("/api/U/take", content=body, headers=FORM)
+    assert answer.status == 400
+
+
 @pytest.mark.parametrize(
     "name", ["../../etc/passwd", "/etc/passwd", "C:/x", "a\\..\\b", "nul\tname", "", ".", "ü€🙂"]
 )

@@ -34,6 +34,21 @@ Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 URLENCODED = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
 
+_CODECS = {
+    "": "utf-8",
+    "ascii": "ascii",
+    "iso-8859-1": "latin-1",
+    "latin-1": "latin-1",
+    "latin1": "latin-1",
+    "us-ascii": "ascii",
+    "utf-16": "utf-16",
+    "utf-16be": "utf-16-be",
+    "utf-16le": "utf-16-le",
+    "utf-8": "utf-8",
+    "utf8": "utf-8",
+}
+"""Charsets that text may come in. Python has others, some of which take a client's time squared."""
+
 
 class Content(msgspec.Struct):
     """A decoded body.
@@ -90,7 +105,7 @@ def read_content(body: bytes, media_type: MediaType, binding: Binding) -> Conten
 
     Raises:
         InputError: If it is malformed.
-        UnsupportedMediaError: If the export takes nothing of this type.
+        UnsupportedMediaError: If the export takes nothing of this type, or charset.
     """
     known = media_type.is_json or media_type.essence == URLENCODED
     if body and not known and not binding.takes_request:
@@ -103,6 +118,7 @@ def decode_body(body: bytes, media_type: MediaType) -> Content:
 
     Raises:
         InputError: If it is malformed.
+        UnsupportedMediaError: If it is text of a charset that is not understood.
     """
     if media_type.essence == URLENCODED:
         return Content(form=read_form(body) if body else {})
@@ -182,10 +198,14 @@ def compile_json(
 
 
 def _read_text(body: bytes, media_type: MediaType) -> str:
+    codec = _CODECS.get(media_type.charset)
+    if codec is None:
+        msg = "text has to be in UTF-8; UTF-16, ISO-8859-1 and US-ASCII are understood, too"
+        raise UnsupportedMediaError(msg)
     try:
-        return body.decode(media_type.charset or "utf-8")
-    except (UnicodeDecodeError, LookupError) as error:
-        msg = f"the body is not {media_type.charset or 'utf-8'} text"
+        return body.decode(codec)
+    except UnicodeDecodeError as error:
+        msg = f"the body is not {codec} text"
         raise InputError(msg) from error
 
 

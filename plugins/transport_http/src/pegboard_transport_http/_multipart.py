@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from anyio import to_thread
 from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import MultipartParser, parse_options_header
+from python_multipart.multipart import MultipartParser
 
 from pegboard.errors import InputError, TooLargeError
+from pegboard_transport_http._media_type import parse_parameters
 from pegboard_transport_http._upload import UploadedFile
 
 if TYPE_CHECKING:
@@ -42,20 +43,20 @@ class Form(msgspec.Struct):
 
 
 async def read_multipart(
-    parts: AsyncGenerator[bytes, None], content_type: bytes, settings: HttpSettings
+    parts: AsyncGenerator[bytes, None], boundary: str, settings: HttpSettings
 ) -> Form:
     """Read a form to its end.
 
     Args:
         parts: The body as it comes in.
-        content_type: Value of the Content-Type header.
+        boundary: What stands between the parts, by the Content-Type header.
         settings: The limits.
 
     Raises:
         InputError: If the form is malformed or beyond a limit.
     """
     async with aclosing(parts):
-        reader = _Reader(content_type, settings)
+        reader = _Reader(boundary, settings)
         try:
             async for chunk in parts:
                 reader.feed(chunk)
@@ -71,9 +72,7 @@ async def read_multipart(
 class _Reader:
     """The state of one form: what the parser reports is collected here."""
 
-    def __init__(self, content_type: bytes, settings: HttpSettings) -> None:
-        _, options = parse_options_header(content_type)
-        boundary = options.get(b"boundary")
+    def __init__(self, boundary: str, settings: HttpSettings) -> None:
         if not boundary:
             msg = "multipart/form-data needs a boundary"
             raise InputError(msg)
@@ -93,7 +92,7 @@ class _Reader:
         self._is_complete = False
         try:
             self._parser = MultipartParser(
-                boundary,
+                boundary.encode("latin-1"),
                 {
                     "on_part_begin": self._on_part_begin,
                     "on_header_field": self._on_header_field,
@@ -174,13 +173,13 @@ class _Reader:
         self._name = self._value = b""
 
     def _on_headers_finished(self) -> None:
-        kind, options = parse_options_header(self._headers.get(b"content-disposition"))
-        if kind != b"form-data" or b"name" not in options:
+        kind, options = parse_parameters(self._headers.get(b"content-disposition", b""))
+        if kind != "form-data" or "name" not in options:
             msg = "each part needs `content-disposition: form-data` with a name"
             raise InputError(msg)
-        self._field = _utf8(options[b"name"], "the name of a field")
-        if b"filename" in options:
-            self._upload = self._new_upload(options[b"filename"])
+        self._field = _utf8(options["name"].encode("latin-1"), "the name of a field")
+        if "filename" in options:
+            self._upload = self._new_upload(options["filename"].encode("latin-1"))
 
     def _new_upload(self, filename: bytes) -> UploadedFile:
         settings = self._settings

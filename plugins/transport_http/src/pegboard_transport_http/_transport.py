@@ -134,11 +134,10 @@ class HttpTransport:
     async def _read(
         self, fields: Fields, begun: Begun, receive: Receive, binding: Binding
     ) -> Content:
-        announced = fields.get(b"content-type", b"")
-        media_type = parse_media_type(announced)
+        media_type = parse_media_type(fields.get(b"content-type"))
         if media_type.essence == MULTIPART:
             parts = self.body.parts(fields, begun, receive, self.settings.max_body)
-            form = await read_multipart(parts, announced, self.settings)
+            form = await read_multipart(parts, media_type.boundary, self.settings)
             return Content(form=form.values, uploads=form.uploads)
         body = await self.body.read(fields, begun, receive)
         return read_content(body, media_type, binding)

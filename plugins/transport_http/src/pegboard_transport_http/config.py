@@ -58,7 +58,7 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     max_parts: Count = 1000
     max_files: Count = 100
     max_part_headers: Count = 16
-    max_part_header: Count = 8 * KIB
+    max_part_header: Count = 2 * KIB
     max_field: Size = 1 * MIB
     max_filename: Count = 1024
     spool: Size = 256 * KIB
