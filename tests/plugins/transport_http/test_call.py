@@ -369,3 +369,26 @@ async def test_a_level_is_enforced_before_anything_is_read(level: str | None, st
             assert answer.result().get() == "somebody"
         else:
             assert "cannot tell" not in answer.text
+
+
+async def test_a_query_or_form_has_a_bounded_number_of_fields() -> None:
+    app = new_app(plugins={"transport_http": {"max_fields": 3}})
+
+    @app.export(mod_name="Sum", api=True)
+    def add_all(numbers: list[int]) -> int:
+        return sum(numbers)
+
+    async with app:
+        client, address = HttpClient(app), "/api/Sum/add_all"
+        headers = {"content-type": "application/x-www-form-urlencoded"}
+        few, many = "&".join(["numbers=1"] * 3), "&".join(["numbers=1"] * 4)
+        form = {"content": few.encode(), "headers": headers}
+        assert (await client.get(f"{address}?{few}")).result().get() == 3
+        assert (await client.post(address, **form)).result().get() == 3
+        for answer in (
+            await client.get(f"{address}?{many}"),
+            await client.post(f"{address}?{many}"),
+            await client.post(address, content=many.encode(), headers=headers),
+        ):
+            assert answer.status == 413
+            assert "more than 3 fields" in answer.result().info.help_text

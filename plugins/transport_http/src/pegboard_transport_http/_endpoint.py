@@ -13,6 +13,7 @@ from pegboard.errors import InputError, MethodNotAllowedError, NotFoundError
 from pegboard_transport_http._input import (
     Content,
     bind,
+    check_fields,
     compile_json,
     query_values,
 )
@@ -57,6 +58,7 @@ class Endpoint:
         "_fields",
         "_is_enveloped",
         "_is_public",
+        "_max_fields",
         "_methods",
         "_reader",
         "_resumes",
@@ -77,6 +79,7 @@ class Endpoint:
         self._slot = transport.app.registry.slot(export.address)
         self._fields = transport.head.fields
         self._small = transport.small
+        self._max_fields = transport.settings.max_fields
         self._bind = export.binding.bind
         self._reader = transport.body
         self._is_public = export.public
@@ -110,7 +113,10 @@ class Endpoint:
                 session = await app.authorize(self.export, Connection(scope))
                 bind = self._current().binding.bind
             if method in _BODILESS:
-                values = parse_query(scope["query_string"])
+                query = scope["query_string"]
+                if len(query) >= self._max_fields:  # a shorter one cannot have more
+                    check_fields(query, self._max_fields)
+                values = parse_query(query)
                 if self._resumes:
                     _resume(scope, values)
                 args, kwargs = bind(values)
@@ -174,6 +180,7 @@ class Endpoint:
     ) -> tuple[Content | None, CallContext, tuple[Any, ...], dict[str, Any]]:
         """Read and bind what a request with a body brings; what is to be closed comes first."""
         query = scope["query_string"]
+        check_fields(query, self._max_fields)
         begun = self._reader.begin(receive)
         body = begun[0]
         if (

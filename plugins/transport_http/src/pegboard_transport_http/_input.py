@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pegboard import Binding, parse_query
-from pegboard.errors import InputError, UnsupportedMediaError
+from pegboard.errors import InputError, TooLargeError, UnsupportedMediaError
 from pegboard_transport_http._json import decode
 from pegboard_transport_http._media_type import MediaType
 
@@ -23,6 +23,7 @@ __all__ = [
     "Arguments",
     "Content",
     "bind",
+    "check_fields",
     "compile_json",
     "decode_body",
     "query_values",
@@ -71,6 +72,17 @@ class Content(msgspec.Struct):
             upload.close()
 
 
+def check_fields(encoded: bytes, most: int) -> None:
+    """Count the fields of a query or form before any is read.
+
+    Raises:
+        TooLargeError: If there are more than `most`.
+    """
+    if encoded.count(b"&") >= most:
+        msg = f"there are more than {most} fields"
+        raise TooLargeError(msg)
+
+
 def query_values(query: bytes) -> dict[str, Any]:
     """Return the arguments in a query string.
 
@@ -100,27 +112,32 @@ def read_json(body: bytes) -> Any:
         raise InputError(msg) from error
 
 
-def read_content(body: bytes, media_type: MediaType, binding: Binding) -> Content:
+def read_content(
+    body: bytes, media_type: MediaType, binding: Binding, *, max_fields: int
+) -> Content:
     """Decode a body for an export.
 
     Raises:
         InputError: If it is malformed.
+        TooLargeError: If it is a form of more than `max_fields` fields.
         UnsupportedMediaError: If the export takes nothing of this type, or charset.
     """
     known = media_type.is_json or media_type.essence == URLENCODED
     if body and not known and not binding.takes_request:
         raise _unsupported(media_type)
-    return decode_body(body, media_type)
+    return decode_body(body, media_type, max_fields=max_fields)
 
 
-def decode_body(body: bytes, media_type: MediaType) -> Content:
+def decode_body(body: bytes, media_type: MediaType, *, max_fields: int) -> Content:
     """Decode a body that is in memory: what is neither JSON nor form nor text stays bytes.
 
     Raises:
         InputError: If it is malformed.
+        TooLargeError: If it is a form of more than `max_fields` fields.
         UnsupportedMediaError: If it is text of a charset that is not understood.
     """
     if media_type.essence == URLENCODED:
+        check_fields(body, max_fields)
         return Content(form=read_form(body) if body else {})
     if not body:
         return Content()

@@ -70,7 +70,8 @@ class Interception:
         finally:
             if begun[2] is not None:
                 begun[2].close()
-        content = decode_body(body, media_type)
+        max_fields = self._transport.settings.max_fields
+        content = decode_body(body, media_type, max_fields=max_fields)
         request.request.body, request.request.form_data = content.body, content.form
         return request, _replay(body, receive)
 

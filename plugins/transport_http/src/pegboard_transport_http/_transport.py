@@ -140,7 +140,7 @@ class HttpTransport:
             form = await read_multipart(parts, media_type.boundary, self.settings)
             return Content(form=form.values, uploads=form.uploads)
         body = await self.body.read(fields, begun, receive)
-        return read_content(body, media_type, binding)
+        return read_content(body, media_type, binding, max_fields=self.settings.max_fields)
 
     # -- answers ---------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         max_body: Largest multipart body; more is answered with 413.
         max_memory_body: Largest body of any other type, and largest sum of the fields of a
             multipart body: what one request may hold in memory.
+        max_fields: Most fields of a query, or of an urlencoded form.
         max_parts: Most fields and files of one form.
         max_files: Most files of one form; each large one is an open descriptor.
         max_part_headers: Most headers of one part.
@@ -55,6 +56,7 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     max_body: Size = 100 * MIB
     max_memory_body: Size = 10 * MIB
+    max_fields: Count = 1000
     max_parts: Count = 1000
     max_files: Count = 100
     max_part_headers: Count = 16
