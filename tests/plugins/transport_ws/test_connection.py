@@ -8,7 +8,7 @@ import pytest
 
 from pegboard import App, Result, Session, current_request, current_session, hookimpl
 from pegboard.errors import ConflictError, ForbiddenError, UnavailableError
-from tests.plugins.transport_ws.client import Client, Closed, connect, refused, scope_of
+from tests.plugins.transport_ws.client import Client, Closed, Refused, connect, refused, scope_of
 from tests.plugins.transport_ws.conftest import Room, RunApp, hub_of
 
 pytestmark = pytest.mark.anyio
@@ -663,3 +663,73 @@ async def test_only_the_handler_of_the_socket_hears_of_its_end(run_app: RunApp) 
             pass
     assert room.events == ["connect", "disconnect"]
     assert len(heard) == 1
+
+
+# -- a handshake that the end overtakes ------------------------------------------------------
+
+
+class Waiting:
+    """Sessions that are found only once `known` is set."""
+
+    def __init__(self) -> None:
+        self.asked, self.known = anyio.Event(), anyio.Event()
+
+    @hookimpl
+    def load_session(self, connection: Any) -> Any:
+        async def load() -> Session:
+            self.asked.set()
+            await self.known.wait()
+            return Session(level=1, anonymous=False)
+
+        return load()
+
+
+async def test_a_client_that_is_being_identified_when_the_app_stops_is_refused_at_once(
+    run_app: RunApp,
+) -> None:
+    room, sessions = Room(), Waiting()
+    async with run_app(sessions) as app, anyio.create_task_group() as tasks:
+        room.declare(app)
+        client = Client(app.asgi(), scope_of(TALK))
+        client.start(tasks)
+        with anyio.fail_after(5):
+            await sessions.asked.wait()
+            app.stopping.set()
+            with pytest.raises(Refused) as refusal:
+                await client.accepted()
+        assert (refusal.value.status, refusal.value.reason) == (503, "the server stops")
+        await client.aclose()
+    assert room.events == []
+
+
+async def test_a_client_that_is_being_identified_does_not_outlive_the_transport(
+    run_app: RunApp,
+) -> None:
+    room, sessions = Room(), Waiting()
+    async with anyio.create_task_group() as tasks:
+        with anyio.fail_after(5):
+            async with run_app(sessions) as app:
+                room.declare(app)
+                client = Client(app.asgi(), scope_of(TALK))
+                client.start(tasks)
+                await sessions.asked.wait()
+            await client.ended.wait()
+    assert room.events == []
+
+
+async def test_a_stop_just_when_somebody_was_identified_refuses_them(run_app: RunApp) -> None:
+    room = Room()
+
+    class Stopping:
+        @hookimpl
+        def load_session(self, connection: Any) -> Any:
+            async def load() -> Session:
+                app.stopping.set()
+                return Session(level=1, anonymous=False)
+
+            return load()
+
+    async with run_app(Stopping()) as app:
+        room.declare(app)
+        assert (await refused(app, TALK)).status == 503
+    assert room.events == []

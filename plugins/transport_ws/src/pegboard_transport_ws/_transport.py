@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
-from anyio import Event, create_task_group, fail_after, move_on_after
+from anyio import CancelScope, Event, create_task_group, move_on_after
 
 from pegboard import Connection as Handshake
 from pegboard import PegboardError, Request, RequestData
@@ -24,7 +24,7 @@ from pegboard_transport_ws._registration import Registration
 from pegboard_transport_ws._sender import SenderPool
 
 if TYPE_CHECKING:
-    from pegboard import App, Export
+    from pegboard import App, Export, Session
     from pegboard.contracts.asgi import Receive, Scope, Send
     from pegboard_transport_ws.config import WsConfig
 
@@ -54,6 +54,7 @@ class Transport:
         self._config = config
         self._limit = ConnectionLimit(config)
         self._emptied = Event()
+        self._identifying: set[CancelScope] = set()
         self._is_closed = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -95,7 +96,7 @@ class Transport:
 
     def _admit(self, handshake: Handshake) -> Endpoint:
         """Check what can be checked before anybody is asked who is there."""
-        if self._is_closed or self._app.stopping.is_set():
+        if self._is_stopping:
             msg = "the server stops"
             raise UnavailableError(msg)
         endpoint = self.endpoints.find(handshake.path)
@@ -136,18 +137,35 @@ class Transport:
         except ValueError:
             return Refusal(400, "the query is not UTF-8")
         level = export.required_level
+        answer: Session | Refusal | None = None
+        with move_on_after(self._config.connect_timeout) as limit, self._ended_by_stop(limit):
+            answer = await self._ask(request, export, handshake)
+        if self._is_stopping:
+            return Refusal(503, "the server stops")
+        if answer is None:
+            return Refusal(503, "finding out who asks took too long")
+        return answer if isinstance(answer, Refusal) else (RequestData(request, answer), level)
+
+    @contextmanager
+    def _ended_by_stop(self, scope: CancelScope) -> Iterator[None]:
+        """Let the end of the server or of this transport cancel the scope."""
+        self._identifying.add(scope)
         try:
-            with fail_after(self._config.connect_timeout):
-                refusal = await self._intercept(request) if self._app.request_hooks else None
-                session = await self._app.authorize(export, handshake)
+            yield
+        finally:
+            self._identifying.remove(scope)
+
+    async def _ask(
+        self, request: Request, export: Export, handshake: Handshake
+    ) -> Session | Refusal:
+        try:
+            refusal = await self._intercept(request) if self._app.request_hooks else None
+            return refusal or await self._app.authorize(export, handshake)
         except PegboardError as error:
             return Refusal.of(error)
-        except TimeoutError:
-            return Refusal(503, "finding out who asks took too long")
         except Exception as error:  # noqa: BLE001 - a plugin's failure denies, and is logged
             told = describe(self._app, error, f"the handshake of {handshake.path}")
             return Refusal(FIRST_SERVER_ERROR, told["message"])
-        return refusal or (RequestData(request, session), level)
 
     async def _intercept(self, request: Request) -> Refusal | None:
         """Let plugins answer in place of a handler: an answer is a refusal here."""
@@ -158,6 +176,10 @@ class Transport:
         return Refusal(code if code in HTTP_ERRORS else FORBIDDEN, result.info.help_text)
 
     # -- all connections -------------------------------------------------------------------
+
+    @property
+    def _is_stopping(self) -> bool:
+        return self._is_closed or self._app.stopping.is_set()
 
     def _orphan(self, endpoint: Endpoint, export: Export) -> None:
         for connection in self.hub.members():
@@ -186,5 +208,7 @@ class Transport:
             _logger.error("%d sockets did not end in time", self._limit.total)
 
     def _close_all(self, code: int, reason: str) -> None:
+        for limit in self._identifying:
+            limit.cancel()
         for connection in self.hub.members():
             connection.close(code, reason)
