@@ -3,8 +3,8 @@
 A page is a project: its blocks `file=PATH` are written into one folder, and its `console` blocks
 run there, one command after the other. A command is `pegboard`, `pytest` or `curl`; for the last
 the project is served, on a free port in place of 5000. `...` stands for what differs each time. A
-block `python run` is a program of its own, a block `toml` without a file is a manifest that is
-read.
+block `python run` is a program of its own, a block `python host` one that mounts the app below `/board`
+of `host`, a block `toml` without a file is a manifest that is read.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ PROGRAMS = {
 ALONE = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 """A pytest of the pages loads what they are about, not all that is installed here."""
 
-LANGUAGES = {"console", "html", "mermaid", "python", "sh", "text", "toml"}
+LANGUAGES = {"console", "html", "json", "mermaid", "python", "sh", "text", "toml"}
 
 _FENCE = re.compile(r"^```(\w+)(?: ([^\n]*))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(([^)#\s]*)(?:#([^)]*))?\)")
@@ -134,10 +134,27 @@ def test_each_program_on_the_page_runs(page: Path, tmp_path: Path) -> None:
         subprocess.run(command, cwd=tmp_path, env=environment(), timeout=TIMEOUT, check=True)
 
 
+HOSTS = [
+    pytest.param(each.text, id=f"{name_of(page)}-{number}")
+    for page in PAGES
+    for number, each in enumerate(snippets(page))
+    if each.label == "host"
+]
+
+
+@pytest.mark.parametrize("program", HOSTS)
+def test_the_app_answers_below_the_host_that_mounts_it(program: str, tmp_path: Path) -> None:
+    path = tmp_path / "host.py"
+    path.write_text(program, encoding="utf-8")
+    driver = Path(__file__).with_name("hosted.py")
+    command = [sys.executable, "-W", "error", str(driver), str(path)]
+    subprocess.run(command, cwd=tmp_path, env=environment(), timeout=TIMEOUT, check=True)
+
+
 @pytest.mark.parametrize("page", pages_with("python"), ids=name_of)
 def test_each_python_snippet_says_how_it_is_tested(page: Path) -> None:
     labels = {each.label.partition("=")[0] for each in snippets(page) if each.language == "python"}
-    assert labels <= {"run", "file"}
+    assert labels <= {"run", "host", "file"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
