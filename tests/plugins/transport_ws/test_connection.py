@@ -733,3 +733,29 @@ async def test_a_stop_just_when_somebody_was_identified_refuses_them(run_app: Ru
         room.declare(app)
         assert (await refused(app, TALK)).status == 503
     assert room.events == []
+
+
+async def test_a_connection_that_is_closed_before_it_was_accepted_hears_goodbye_once(
+    run_app: RunApp,
+) -> None:
+    room = Room()
+
+    async def on_connect(app: App, conn_id: str) -> None:
+        await Room.on_connect(room, conn_id)
+        await hub_of(app).close(conn_id, 4000, "not now")
+
+    room.on_connect = on_connect  # type: ignore[method-assign, assignment]
+    async with run_app() as app:
+        room.declare(app)
+        refusal = await refused(app, TALK)
+        assert (refusal.status, refusal.reason) == (503, "not now")
+        with anyio.fail_after(5):
+            await room.left.wait()
+    assert room.events == ["connect", "disconnect"]
+
+
+async def test_a_connection_that_on_connect_refuses_hears_no_goodbye(run_app: RunApp) -> None:
+    async with run_app() as app:
+        events = await connecting(app, False)
+        await refused(app, TALK)
+    assert events == ["connect"]

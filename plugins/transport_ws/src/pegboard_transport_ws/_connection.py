@@ -243,8 +243,11 @@ class Connection:
             self._hub.retire(self)
             await refuse(self._scope, self._send, refusal)
             return
-        self._is_open = True
         try:
+            if self.closing is not None:  # since `on_connect` began
+                await refuse(self._scope, self._send, self._too_late(self.closing))
+                return
+            self._is_open = True
             with CancelScope() as self._within:
                 await self._converse()
         finally:
@@ -259,10 +262,14 @@ class Connection:
         refusal: Refusal | None = Refusal(503, "on_connect took too long")
         with move_on_after(self._hub.config.connect_timeout) as self._within:
             refusal = await self._ask()
-        if self.closing is None:
+        if refusal is None or self.closing is None:
             return refusal
-        status = FORBIDDEN if self.closing.code == POLICY_VIOLATION else 503
-        return Refusal(status, self.closing.reason)
+        return self._too_late(self.closing)
+
+    @staticmethod
+    def _too_late(closing: Closing) -> Refusal:
+        status = FORBIDDEN if closing.code == POLICY_VIOLATION else 503
+        return Refusal(status, closing.reason)
 
     async def _ask(self) -> Refusal | None:
         try:
