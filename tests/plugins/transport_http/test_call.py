@@ -1,5 +1,7 @@
 """Calls over HTTP: what reaches an export, and what is refused before."""
 
+from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -392,3 +394,39 @@ async def test_a_query_or_form_has_a_bounded_number_of_fields() -> None:
         ):
             assert answer.status == 413
             assert "more than 3 fields" in answer.result().info.help_text
+
+
+HELD = """
+from pegboard import get_app
+
+export = get_app().export
+
+
+@export(mod_name="Held", api=True, {options})
+async def open_it(door: str = "") -> str:
+    return "welcome"
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "status"), [("level=5", 401), ("api_methods=['PUT']", 405), ("row=False", 200)]
+)
+async def test_a_request_that_was_held_meets_the_rules_of_what_would_run(
+    tmp_path: Path, options: str, status: int
+) -> None:
+    mod = tmp_path / "held.py"
+    mod.write_text(HELD.format(options="level=0"))
+    app = App("held", plugins=["transport_http"], mods=[mod])
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b'{"door": '
+        mod.write_text(HELD.format(options=options))
+        await app.mods.load(app.mods.status["held"].candidate, is_fatal=True)
+        yield b'"front"}'
+
+    async with app:
+        headers = {"content-type": "application/json"}
+        answer = await HttpClient(app).post("/api/Held/open_it", content=body(), headers=headers)
+    assert answer.status == status
+    assert ("allow" in answer.headers) == (status == 405)
+    assert ("welcome" in answer.text) == (status == 200)

@@ -87,7 +87,7 @@ class Endpoint:
         self._decode = None if self._resumes else compile_json(export.binding)
         self._is_enveloped = not export.options.row
 
-    async def serve(  # noqa: PLR0912 - one function, since each further coroutine costs a request
+    async def serve(  # noqa: C901, PLR0912, PLR0915 - one function, since each further coroutine costs a request
         self, scope: Scope, receive: Receive, send: Send, *, as_events: bool = False
     ) -> None:
         """Answer one request; whatever fails is answered, too.
@@ -110,8 +110,10 @@ class Endpoint:
             if self._is_public and not app.has_session_loaders:
                 bind, session = self._bind, ANONYMOUS
             else:
-                session = await app.authorize(self.export, Connection(scope))
-                bind = self._current().binding.bind
+                bind, session = self._bind, await app.authorize(self.export, Connection(scope))
+                if self._slot.export is not self.export:
+                    current, session = await self._admit(scope, session)
+                    bind = current.binding.bind
             if method in _BODILESS:
                 query = scope["query_string"]
                 if len(query) >= self._max_fields:  # a shorter one cannot have more
@@ -163,8 +165,27 @@ class Endpoint:
             if content is not None:
                 content.close()
 
+    async def _admit(self, scope: Scope, session: Session) -> tuple[Export, Session]:
+        """Return the export that will run, and who calls it.
+
+        Code may have been replaced while a request was held by an `await`: what let it in then
+        says nothing about what would run now. To be called after the last `await` before the
+        call.
+
+        Raises:
+            PegboardError: If the export is gone, or does not let this request in any more.
+        """
+        admitted = self.export
+        while (export := self._current()) is not admitted:
+            endpoint: Endpoint = export.attachments[NAME]
+            if scope["method"] not in endpoint._methods:
+                raise MethodNotAllowedError(scope["method"], endpoint.methods)
+            session = await self._app.authorize(export, Connection(scope))
+            admitted = export
+        return export, session
+
     def _current(self) -> Export:
-        """Return the export that serves now: code may have been replaced during an `await`.
+        """Return the export that serves now.
 
         Raises:
             NotFoundError: If the export is gone.
@@ -198,10 +219,11 @@ class Endpoint:
                 return None, CallContext(self._app, session, scope, None, value), args, _NO_NAMES
         content = await self._transport.read(fields, begun, receive, self.export.binding)
         try:
+            export, session = await self._admit(scope, session)
             values = query_values(query)
             if self._resumes:
                 _resume(scope, values)
-            args, names = bind(self._current().binding, values, content)
+            args, names = bind(export.binding, values, content)
         except BaseException:
             content.close()
             raise
@@ -210,12 +232,12 @@ class Endpoint:
 
     async def _other_method(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = self._transport.exchange(scope, receive, send)
-        allow = (b"allow", ", ".join(self.methods).encode("ascii"))
         if scope["method"] == "OPTIONS":
-            await exchange.respond(Response(204, [allow]))
+            allow = ", ".join(self.methods).encode("ascii")
+            await exchange.respond(Response(204, [(b"allow", allow)]))
             return
         error = MethodNotAllowedError(scope["method"], self.methods)
-        await exchange.respond(refusal(error, [allow], origin=self.export.origin))
+        await exchange.respond(refusal(error, origin=self.export.origin))
 
 
 def _resume(scope: Scope, values: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pegboard import Result
 from pegboard.errors import (
     InputError,
+    MethodNotAllowedError,
     PegboardError,
     TooLargeError,
     UnauthorizedError,
@@ -114,6 +115,8 @@ def refusal(
     response.headers.extend(headers)
     if isinstance(error, _ENDING):
         response.headers.append((b"connection", b"close"))
+    elif isinstance(error, MethodNotAllowedError):
+        response.headers.append((b"allow", ", ".join(error.allowed).encode("ascii")))
     elif isinstance(error, UnauthorizedError):
         response.headers.append((b"www-authenticate", b'Bearer realm="pegboard"'))
     elif isinstance(error, UnavailableError) and error.retry_after is not None:

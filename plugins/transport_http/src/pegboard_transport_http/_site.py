@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 __all__ = ["site_routes"]
 
 METHODS = ("GET", "HEAD")
-ALLOW: Header = (b"allow", b"GET, HEAD")
 FAVICON = "/favicon.ico"
 ROOTS = 16
 """Most mount points that the description is kept for."""
@@ -91,8 +90,7 @@ class Site:
             self._head.fields(scope)
             response = self._answer(exchange)
         except Exception as error:  # noqa: BLE001 - becomes the answer
-            allow = [ALLOW] if isinstance(error, MethodNotAllowedError) else []
-            response = refusal(error, allow, what=scope["path"], dev=self._app.dev)
+            response = refusal(error, what=scope["path"], dev=self._app.dev)
         response.headers = [*response.headers, *SECURITY]
         await self._compressor.apply(response, exchange.header(b"accept-encoding"))
         with suppress(StalledClientError):
