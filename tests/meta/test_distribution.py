@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pegboard
 import pytest
 
+import pegboard
 from scripts.environment import ROOT, members, workspace
 
 MEMBERS = members()

@@ -3,8 +3,8 @@
 A page is a project: its blocks `file=PATH` are written into one folder, and its `console` blocks
 run there, one command after the other. A command is `pegboard`, `pytest` or `curl`; for the last
 the project is served, on a free port in place of 5000. `...` stands for what differs each time. A
-block `python run` is a program of its own, a block `python host` one that mounts the app below `/board`
-of `host`, a block `toml` without a file is a manifest that is read.
+block `python run` is a program of its own, a block `python host` one that mounts the app below
+`/board` of `host`, a block `toml` without a file is a manifest that is read.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -32,7 +31,7 @@ TIMEOUT = 50
 PROGRAMS = {
     "pegboard": [sys.executable, "-m", "pegboard"],
     "pytest": [sys.executable, "-m", "pytest", "-p", "anyio", "-p", "pegboard.testing.plugin"],
-    "curl": ["curl", "--silent", "--show-error", "--max-time", "20"],
+    "curl": [sys.executable, str(Path(__file__).with_name("curl.py"))],
 }
 ALONE = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 """A pytest of the pages loads what they are about, not all that is installed here."""
@@ -178,8 +177,6 @@ def test_each_command_on_the_page_prints_what_stands_below_it(page: Path, tmp_pa
     if not any(command.startswith("curl ") for command, _ in pairs):
         check(pairs, tmp_path, ADDRESS)
         return
-    if shutil.which("curl") is None:
-        pytest.skip("there is no curl here")
     with served(tmp_path) as address:
         check(pairs, tmp_path, address)
 

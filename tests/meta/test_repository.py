@@ -13,6 +13,7 @@ from scripts.verb import VERBS
 GENERATED = re.compile(
     r"(^|/)(uv\.lock|\.venv[^/]*|__pycache__|node_modules|dist|\.pegboard|\.DS_Store)(/|$)|\.pyc$"
 )
+MADE_HERE = re.compile(GENERATED.pattern + r"|(^|/)\.[a-z_]+_cache(/|$)")
 # Spelled in parts, so that this file does not hold what it looks for.
 REGISTRIES = (
     "pypi" + ".org/simple",
@@ -29,8 +30,9 @@ def tracked() -> list[str]:
     done = subprocess.run(
         ["git", "ls-files", "-z"], cwd=ROOT, check=False, capture_output=True, text=True
     )
-    if done.returncode:
-        pytest.skip("not a clone: there is nothing tracked to look at")
+    if done.returncode:  # not a clone: whatever is there and was not made here
+        names = [path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*") if path.is_file()]
+        return [name for name in names if not MADE_HERE.search(name)]
     return [name for name in done.stdout.split("\0") if (ROOT / name).is_file()]
 
 
