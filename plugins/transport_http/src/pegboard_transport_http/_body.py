@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Begun", "BodyReader"]
 
 Begun = tuple[bytes | None, "Message | None", "Pending[Message] | None"]
-"""A body that was begun to be read: the whole of it, else the first message or the wait for it."""
+"""A body that was begun to be read: the whole of it, the first message, the wait for the next."""
 
 
 class BodyReader:
@@ -38,8 +38,15 @@ class BodyReader:
         self._rate = settings.min_body_rate
 
     def begin(self, receive: Receive) -> Begun:
-        """Begin to read: a body that is there already, in a single message, is not copied."""
+        """Begin to read: a body that is there already, in a single message, is not copied.
+
+        Some servers send the body and its end in two messages.
+        """
         message, pending = poll(receive)
+        if message is not None and message.get("more_body"):
+            rest, pending = poll(receive)
+            if rest is not None:
+                message = _joined(message, rest)
         if message is None or message.get("more_body") or message["type"] != "http.request":
             return None, message, pending
         body: bytes = message.get("body", b"")
@@ -78,8 +85,8 @@ class BodyReader:
         start = anyio.current_time()
         received = 0
         while True:
-            if pending is not None:
-                message = await self._wait(pending, start, received)
+            if message is None and pending is not None:
+                message, pending = await self._wait(pending, start, received), None
             if message is None or message["type"] != "http.request":
                 raise ClientGoneError
             body: bytes = message.get("body", b"")
@@ -91,7 +98,9 @@ class BodyReader:
             if not message.get("more_body", False):
                 return
             self._check_rate(start, received)
-            message, pending = poll(receive)
+            message = None
+            if pending is None:
+                message, pending = poll(receive)
 
     async def _wait(self, pending: Pending[Message], start: float, received: int) -> Message:
         try:
@@ -112,6 +121,15 @@ class BodyReader:
             return self._timeout
         bought = start + self._timeout + received / self._rate
         return min(bought - anyio.current_time(), self._timeout)
+
+
+def _joined(first: Message, second: Message) -> Message:
+    """Return two messages in a row as one."""
+    if second["type"] != "http.request":
+        return second
+    rest = second.get("body", b"")
+    body = first.get("body", b"") + rest if rest else first.get("body", b"")
+    return {"type": "http.request", "body": body, "more_body": second.get("more_body", False)}
 
 
 def _check_length(fields: Fields, limit: int) -> None:
