@@ -153,7 +153,7 @@ class UnavailableError(PegboardError):
 
 
 class ExportError(PegboardError):
-    """A `row=True` export, or `Result.lazy_return("raise")`, failed in process.
+    """An export with `row=True` failed in process.
 
     Attributes:
         result: The error `Result` that a caller without `row` would have received.

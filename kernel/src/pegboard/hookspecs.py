@@ -2,7 +2,8 @@
 
 A hook decides *who* does something, once; the work then goes through the object that it
 answered with. Implement the ones you need as methods of your plugin object, marked with
-`pegboard.hookimpl`; an implementation may take fewer arguments than the declaration.
+`pegboard.hookimpl`; an implementation may take fewer arguments than the declaration. It cannot be a
+wrapper: `wrapper=True` fails the plugin. What wraps calls is the answer of `register_export`.
 
 Where nothing else is said: the kernel calls a hook on the event loop, asks plugins in the order of
 their requirements, and contains an implementation that raises (it is reported with the plugin's
@@ -75,9 +76,9 @@ class Hooks:
     def register_export(self, app: App, export: Export) -> Layer | None:
         """Wrap an export, or look at it and answer None.
 
-        Called while the export is staged, before it is visible, and again for all exports when
-        a plugin comes or goes. A raise fails the mod that is being loaded. What the plugin works
-        out for the export it keeps in `export.attachments`. Since API 1.
+        Called once for each export, while its mod is loaded and before anyone can call it. A raise
+        fails the mod that is being loaded. What the plugin works out for the export it keeps in
+        `export.attachments`. Since API 1.
         """
 
     @_hookspec
@@ -103,43 +104,57 @@ class Hooks:
     def persist_file(self, app: App, file: FileKey) -> Store | None:
         """Name the store for files of this scope (firstresult).
 
-        Called when the first file of a scope, owner and mod is opened; the answer is kept. A raise
-        refuses the file. Since API 1.
+        For plugins that offer files to mods: they ask, through `app.hooks.first`, when the first
+        file of a scope, owner and mod is opened, and keep the answer. A raise refuses the file.
+        Since API 1.
         """
 
     @_hookspec
     def track_job(self, app: App, project: str) -> JobStore | None:
         """Name the store for the jobs of a project (firstresult).
 
-        Called when the first job of a project is opened; the answer is kept. Since API 1.
+        For plugins that run jobs: they ask, through `app.hooks.first`, when the first job of a
+        project is opened, and keep the answer. A raise refuses the job. Since API 1.
         """
 
     @_hookspec
     def provide_lock(self, app: App) -> LockProvider | None:
-        """Give the locks of this app (firstresult), asked at first use. Since API 1."""
+        """Give the locks of this app (firstresult).
+
+        For plugins that offer locks to mods: they ask, through `app.hooks.first`, at first use,
+        and keep the answer. A raise refuses that use. Since API 1.
+        """
 
     @_hookspec
     def provide_cache(self, app: App) -> Cache | None:
-        """Give the cache of this app (firstresult), asked at first use. Since API 1."""
+        """Give the cache of this app (firstresult).
+
+        For plugins that offer caching to mods: they ask, through `app.hooks.first`, at first use,
+        and keep the answer. A raise refuses that use. Since API 1.
+        """
 
     @_hookspec
     def provide_bus(self, app: App) -> Bus | None:
-        """Give the message bus of this app (firstresult), asked at first use. Since API 1."""
+        """Give the message bus of this app (firstresult).
+
+        For plugins that offer messages to mods: they ask, through `app.hooks.first`, at first use,
+        and keep the answer. A raise refuses that use. Since API 1.
+        """
 
     @_hookspec
     def asgi_routes(self, app: App) -> Sequence[Route] | None:
         """Serve a part of the address space.
 
-        Called when the app starts and when a plugin comes or goes. Two plugins with the same
-        prefix are an error that names both. Since API 1.
+        Called when the app starts, once all plugins are active. Two plugins with the same prefix
+        are an error that names both. Since API 1.
         """
 
     @_hookspec
     def serve(self, app: App, settings: ServeSettings) -> Server | None:
         """Offer a server. All are asked; `settings.server` or the highest rank decides.
 
-        Called by `pegboard serve` before the app starts, in the parent process if there are
-        several workers. Since API 1.
+        Called by `pegboard serve` when the app has started, in each worker process if there are
+        several, and by `pegboard doctor`. Since API 1.
         """
 
     @_hookspec

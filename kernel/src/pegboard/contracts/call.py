@@ -14,6 +14,7 @@ Call: TypeAlias = Callable[..., Awaitable[Result[Any]]]
 """One compiled call: takes the caller's arguments (no injected ones), answers a `Result`.
 
 It never raises for a failure of the export, which is an error `Result`; cancellation propagates.
+Where an export was removed, the call of its slot raises `NotFoundError`.
 """
 
 
