@@ -109,6 +109,22 @@ async def test_an_event_that_runs_ends_in_the_code_that_it_began_in(run_app: Run
             assert generation.leases == 0
 
 
+async def test_a_client_that_does_not_read_its_answer_holds_up_no_drain(run_app: RunApp) -> None:
+    async with run_app() as app:
+        old = Version(1, [])
+        generation, remembered = load(app, old), weakref.ref(old)
+        async with connect(app, TALK) as client:
+            await anyio.wait_all_tasks_blocked()
+            client.pause()
+            await client.send(0)
+            await anyio.wait_all_tasks_blocked()
+            assert (client.sending, generation.leases) == (1, 0)
+            load(app, Version(2, []))
+            del old
+            gc.collect()
+            assert remembered() is None
+
+
 async def test_an_open_socket_keeps_nothing_of_old_code_alive(run_app: RunApp) -> None:
     heard: list[Any] = []
     async with run_app() as app:

@@ -320,38 +320,37 @@ class Connection:
         if exceeds(message, self._hub.config.max_message):
             self.close(1009, f"a message has more than {self._hub.config.max_message} bytes")
             return
-        export = await self._admit()
-        if export is None:
+        if not await self._is_admitted():
             return
-        handlers = handlers_of(export)
-        if handlers.on_message is None:
-            return
-        generation = export.generation
-        generation.leases += 1
+        frame, result = await self._answer(message)
+        # Nothing here holds on to the generation any more: it need not wait for a slow client.
+        if frame is not None:
+            await self._reply(frame)
+        if result is not None:
+            self._app.run_tasks(result)
+
+    async def _answer(self, message: Message) -> tuple[Frame | None, Result[Any] | None]:
+        """Call `on_message`; return what is sent for its answer, and a `Result` for its tasks."""
+        export = self.endpoint.export
+        handler = None if export is None else handlers_of(export).on_message
+        if export is None or handler is None:
+            return None, None
         try:
-            answer = await handlers.on_message(self._given(handlers, decode(message)))
-            if answer is not None:
-                await self._answer(answer)
+            answer = await self._call(export, handler, decode(message))
+            frame = encode(answer) if isinstance(answer, SENDABLE) else None
         except (Exception, SystemExit) as error:  # noqa: BLE001 - becomes the answer, and is logged
-            await self._reply(encode(self._describe(error, "on_message")))
-        finally:
-            generation.leases -= 1
+            return encode(self._describe(error, "on_message")), None
+        return frame, answer if isinstance(answer, Result) else None
 
-    async def _answer(self, answer: Any) -> None:
-        if isinstance(answer, SENDABLE):
-            await self._reply(encode(answer))
-        if isinstance(answer, Result):
-            self._app.run_tasks(answer)
-
-    async def _admit(self) -> Export | None:
-        """Return what handles the next event; None if the client may not be here any more."""
+    async def _is_admitted(self) -> bool:
+        """Whether there is a handler for the next event, and the client may still be here."""
         try:
-            return await self._authorized()
+            return await self._authorized() is not None
         except AccessError as error:
             self.close(POLICY_VIOLATION, str(error))
         except Exception as error:  # noqa: BLE001 - a plugin's failure denies, and is logged
             self.close(1011, self._describe(error, "the session")["message"])
-        return None
+        return False
 
     async def _authorized(self) -> Export | None:
         """Return the export that handles the next event, None if it was removed.
@@ -381,14 +380,14 @@ class Connection:
         if limit.cancelled_caught:
             _logger.error("on_disconnect of %s was cut off", self.endpoint.channel_id)
 
-    async def _call(self, export: Export, handler: Handler) -> Any:
+    async def _call(self, export: Export, handler: Handler, payload: Any = None) -> Any:
         export.generation.leases += 1
         try:
-            return await handler(self._given(handlers_of(export)))
+            return await handler(self._given(handlers_of(export), payload))
         finally:
             export.generation.leases -= 1
 
-    def _given(self, handlers: Handlers, payload: Any = None) -> Given:
+    def _given(self, handlers: Handlers, payload: Any) -> Given:
         context = self._context() if handlers.with_context else None
         return Given(self._app, self.id, self._values, context, payload)
 
