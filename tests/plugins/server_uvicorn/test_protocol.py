@@ -56,6 +56,19 @@ def test_a_large_body_is_not_taken_for_a_head(serve):
         assert client.read(9000) == b"b" * 9000
 
 
+def test_the_body_of_a_request_is_not_counted_with_the_head_of_the_next(serve):
+    with serve(head_limit=1024) as running:
+        client = running.client()
+        client.send(b"POST /echo HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\n")
+        client.send(b"content-length: 9000\r\n\r\n")
+        client.read_until(b"100 Continue\r\n\r\n")
+        client.send(b"b" * 9000 + b"GET /hello HTTP/1.1\r\n")
+        client.read_until(b"\r\n\r\n")
+        assert client.read(9000) == b"b" * 9000
+        client.send(b"host: a\r\n\r\n")
+        assert client.read_until(b"hello").startswith(b"HTTP/1.1 200")
+
+
 @pytest.mark.parametrize("start", [b"", b"GET", b"GET / HTTP/1.1\r\nhost: a\r\nx"])
 def test_a_head_that_does_not_come_is_a_408(serve, start):
     with serve(header_timeout=0.2) as running:

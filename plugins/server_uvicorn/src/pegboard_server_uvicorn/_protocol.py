@@ -80,7 +80,6 @@ class GuardedProtocol(HttpToolsProtocol):
         Raises:
             _RefusedError: If the head is too large, or has no, several or a malformed Host.
         """
-        self._head_start = self._received
         self._waiting_since = None
         hosts = size = 0
         for name, value in self.headers:
@@ -95,6 +94,14 @@ class GuardedProtocol(HttpToolsProtocol):
             self._refusal = _TOO_LARGE
             raise _RefusedError
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """Count the bytes of the next head from here on.
+
+        What came together with the end of this message is not counted: most of it may be a body.
+        """
+        self._head_start = self._received
+        super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
         """Answer what cannot be parsed or is refused, unless another answer is on its way."""
