@@ -18,6 +18,14 @@ pytestmark = pytest.mark.anyio
 START = ServerSentEvent(event="stream_start", data='{"id":"0"}')
 END = ServerSentEvent(event="stream_end", data='{"id":"final"}')
 
+SCOPE = {
+    "type": "http",
+    "method": "GET",
+    "path": "/sse/S/run",
+    "query_string": b"",
+    "headers": [(b"host", b"x")],
+}
+
 
 @asynccontextmanager
 async def serving(function: Callable[..., Any], **settings: Any) -> AsyncIterator[App]:
@@ -418,12 +426,55 @@ async def test_a_client_that_stops_reading_is_let_go() -> None:
             if message["type"] == "http.response.body":
                 await anyio.sleep_forever()
 
-        scope = {
-            "type": "http",
-            "method": "GET",
-            "path": "/sse/S/run",
-            "query_string": b"",
-            "headers": [(b"host", b"x")],
-        }
-        await app.asgi()(scope, receive, send)
+        await app.asgi()(SCOPE, receive, send)
     assert endless.log.count("cleanup") == 1
+
+
+@pytest.mark.parametrize("at", [0, 1, 2])
+async def test_a_server_that_says_that_the_client_left_is_no_failure(
+    at: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    endless, sent = Endless(), []
+    async with serving(endless.stream) as app:
+
+        async def receive() -> Any:
+            await anyio.sleep_forever()
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+            if len(sent) > at:
+                raise OSError("the client is gone")
+
+        with caplog.at_level(logging.WARNING):
+            await app.asgi()(SCOPE, receive, send)
+    assert len(sent) == at + 1
+    assert caplog.records == []
+    assert endless.log.count("cleanup") == 1
+
+
+@pytest.mark.parametrize("held", ["http.response.start", "end"])
+async def test_a_heartbeat_comes_neither_before_the_head_nor_after_the_end(held: str) -> None:
+    def one() -> Iterator[str]:
+        yield "only"
+
+    sent: list[str] = []
+    ticks, release = 0, anyio.Event()
+    async with serving(one, heartbeat=0.001) as app:
+
+        async def receive() -> Any:
+            nonlocal ticks
+            ticks += sent[-1:] == [held]
+            if ticks > 3:
+                release.set()
+            await anyio.sleep_forever()
+
+        async def send(message: Any) -> None:
+            is_end = message["type"] == "http.response.body" and not message.get("more_body")
+            sent.append("end" if is_end else message["type"])
+            if sent[-1] == held:
+                await release.wait()
+
+        await app.asgi()(SCOPE, receive, send)
+    assert sent.count("http.response.start") == sent.count("end") == 1
+    assert (sent[0], sent[-1]) == ("http.response.start", "end")
+    assert ticks > 3

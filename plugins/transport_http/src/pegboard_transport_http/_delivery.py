@@ -22,11 +22,11 @@ from pegboard_transport_http._event_stream import (
     frame,
     retry_frame,
 )
-from pegboard_transport_http._exchange import Exchange, StalledClientError
+from pegboard_transport_http._exchange import Exchange
 from pegboard_transport_http._header import Header, attachment, field, fields
 from pegboard_transport_http._interruption import Interruption
 from pegboard_transport_http._json import encode
-from pegboard_transport_http._refusal import failure
+from pegboard_transport_http._refusal import ClientGoneError, failure
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
@@ -115,7 +115,7 @@ class Delivery:
         self._beat = anyio.Event()
         try:
             await self._exchange.write(HEARTBEAT)
-        except StalledClientError:
+        except ClientGoneError:
             self._client_left = True
         finally:
             self._beat.set()
@@ -130,7 +130,7 @@ class Delivery:
                     await self._send_events()
                 else:
                     await self._send_chunks()
-        except StalledClientError:
+        except ClientGoneError:
             pass
         except Exception as error:  # noqa: BLE001 - raised again by the task that answers
             self._failure = error
@@ -139,11 +139,11 @@ class Delivery:
                 self._group.cancel_scope.cancel()
 
     async def _send_events(self) -> None:
-        await self._exchange.start(200, self._headers())
+        await self._start()
         await self._write(STREAM_START)
         try:
             await self._pump(self._send_event)
-        except StalledClientError:
+        except ClientGoneError:
             raise
         except Exception as error:  # noqa: BLE001 - becomes an event
             result = failure(error, self._what, dev=self._context.app.dev)
@@ -153,14 +153,14 @@ class Delivery:
         if self._ending:
             await self._write(retry_frame(self._settings.retry))
         await self._write(STREAM_END)
-        await self._exchange.write(b"", more=False)
+        await self._write(b"", more=False)
 
     async def _send_chunks(self) -> None:
         """Send bytes; after the first, a failure leaves the response unfinished for all to see."""
         try:
             await self._pump(self._send_chunk)
             self._check_length(at_end=True)
-        except StalledClientError:
+        except ClientGoneError:
             raise
         except Exception as error:
             if not self._exchange.started:
@@ -170,8 +170,8 @@ class Delivery:
         if self._client_left:
             return
         if not self._exchange.started:
-            await self._exchange.start(200, self._headers())
-        await self._exchange.write(b"", more=False)
+            await self._start()
+        await self._write(b"", more=False)
 
     async def _pump(self, deliver: Callable[[Any], Awaitable[None]]) -> None:
         items = aiter(self._stream)
@@ -198,7 +198,7 @@ class Delivery:
         self._sent += len(chunk)
         self._check_length()
         if not self._exchange.started:
-            await self._exchange.start(200, self._headers())
+            await self._start()
         if chunk:
             await self._write(chunk)
 
@@ -210,14 +210,21 @@ class Delivery:
             msg = f"the stream has {self._sent} bytes or more, and {announced} were announced"
             raise ValueError(msg)
 
-    async def _write(self, content: bytes) -> None:
-        if self._beat is not None:
+    async def _start(self) -> None:
+        self._writing = True
+        try:
+            await self._exchange.start(200, self._headers())
+        finally:
+            self._writing = False
+
+    async def _write(self, content: bytes, *, more: bool = True) -> None:
+        while self._beat is not None:
             await self._beat.wait()
         self._writing = True
         try:
-            await self._exchange.write(content)
+            await self._exchange.write(content, more=more)
         finally:
-            self._writing = False
+            self._writing = not more  # after the end, nothing may follow
 
     # -- the head --------------------------------------------------------------------------
 

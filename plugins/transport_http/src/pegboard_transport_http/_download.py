@@ -73,7 +73,7 @@ async def download(exchange: Exchange, result: Result[Any]) -> None:
         NotFoundError: If it is gone, or no regular file.
         PreconditionError: If a condition of the request does not hold.
         RangeError: If the request asks for parts that do not exist.
-        StalledClientError: If the client does not accept the next part in time.
+        ClientGoneError: If the client leaves, or does not accept the next part in time.
     """
     path = str(result.result.data)
     opened = await to_thread.run_sync(_open, path)

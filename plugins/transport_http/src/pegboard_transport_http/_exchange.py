@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pegboard_transport_http._header import Header
 from pegboard_transport_http._pending import poll
+from pegboard_transport_http._refusal import ClientGoneError
 from pegboard_transport_http._render import ENVELOPE_TYPE, Response
 
 if TYPE_CHECKING:
@@ -14,8 +15,8 @@ if TYPE_CHECKING:
 __all__ = ["Exchange", "StalledClientError"]
 
 
-class StalledClientError(Exception):
-    """The client has not accepted the next part of the response in time."""
+class StalledClientError(ClientGoneError):
+    """The client has not accepted the next part of the response in time: it is given up."""
 
 
 class Exchange:
@@ -57,7 +58,7 @@ class Exchange:
         """Send a response that is in memory.
 
         Raises:
-            StalledClientError: If the client does not accept it in time.
+            ClientGoneError: If the client has left, or does not accept it in time.
         """
         headers = [*response.headers]
         if response.status not in {204, 304}:
@@ -66,7 +67,11 @@ class Exchange:
         await self.write(response.body, more=False)
 
     async def start(self, status: int, headers: list[Header]) -> None:
-        """Send status and headers."""
+        """Send status and headers.
+
+        Raises:
+            ClientGoneError: If the client has left, or does not accept them in time.
+        """
         self.started = True
         await self._bounded({"type": "http.response.start", "status": status, "headers": headers})
 
@@ -74,16 +79,17 @@ class Exchange:
         """Send a part of the body, nothing of it where only the head is wanted.
 
         Raises:
-            StalledClientError: If the client does not accept it in time.
+            ClientGoneError: If the client has left, or does not accept it in time.
         """
         content = b"" if self.is_head else body
         await self._bounded({"type": "http.response.body", "body": content, "more_body": more})
 
     async def _bounded(self, message: Message) -> None:
-        _, pending = poll(self._send, message)
-        if pending is None:
-            return
         try:
-            await pending.within(self.send_timeout)
+            _, pending = poll(self._send, message)
+            if pending is not None:
+                await pending.within(self.send_timeout)
         except TimeoutError as error:
             raise StalledClientError from error
+        except OSError as error:  # by ASGI 2.4: nobody is there to take it
+            raise ClientGoneError from error

@@ -87,7 +87,7 @@ _ENDING = (MalformedRequestError, SlowBodyError, TooLargeError)
 
 
 class ClientGoneError(Exception):
-    """The client went away before its request was complete: there is nobody to answer."""
+    """The client went away before request and response were complete: nobody can be answered."""
 
 
 def refusal(

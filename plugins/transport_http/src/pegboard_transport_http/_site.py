@@ -18,10 +18,10 @@ from pegboard.contracts.asgi import Route
 from pegboard.errors import MethodNotAllowedError, NotFoundError
 from pegboard_transport_http._asset import ASSETS, assets
 from pegboard_transport_http._compression import Compressor
-from pegboard_transport_http._exchange import Exchange, StalledClientError
+from pegboard_transport_http._exchange import Exchange
 from pegboard_transport_http._head import HeadCheck, check_path
 from pegboard_transport_http._health import Health
-from pegboard_transport_http._refusal import refusal
+from pegboard_transport_http._refusal import ClientGoneError, refusal
 from pegboard_transport_http._render import JSON, Response
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class Site:
             response = refusal(error, what=scope["path"], dev=self._app.dev)
         response.headers = [*response.headers, *SECURITY]
         await self._compressor.apply(response, exchange.header(b"accept-encoding"))
-        with suppress(StalledClientError):
+        with suppress(ClientGoneError):
             await exchange.respond(response)
 
     def _answer(self, exchange: Exchange) -> Response:

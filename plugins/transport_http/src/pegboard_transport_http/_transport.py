@@ -17,7 +17,7 @@ from pegboard_transport_http._compression import Compressor
 from pegboard_transport_http._delivery import Delivery
 from pegboard_transport_http._download import download
 from pegboard_transport_http._endpoint import NAME, Endpoint
-from pegboard_transport_http._exchange import Exchange, StalledClientError
+from pegboard_transport_http._exchange import Exchange
 from pegboard_transport_http._head import HeadCheck, check_path
 from pegboard_transport_http._input import MULTIPART, Content, read_content
 from pegboard_transport_http._media_type import parse_media_type
@@ -244,7 +244,7 @@ class HttpTransport:
             what: What was going on, for the log.
             origin: The export that was asked for.
         """
-        if isinstance(error, (ClientGoneError, StalledClientError)):
+        if isinstance(error, ClientGoneError):
             return
         headers = []
         if isinstance(error, RangeError):
