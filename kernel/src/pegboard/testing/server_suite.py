@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import base64
 import http.client
+import logging
 import os
 import re
 import socket
@@ -68,7 +69,7 @@ class Probe:
         """Answer as the path says."""
         self.scopes.append(scope)
         if scope["type"] == "websocket":
-            await self._websocket(receive, send)
+            await (self._refuse if scope["path"] == "/refuse" else self._websocket)(receive, send)
             return
         name = scope["path"].lstrip("/") or "hello"
         await getattr(self, f"_{name}")(receive, send)
@@ -120,6 +121,13 @@ class Probe:
         await send({"type": "http.response.body", "body": b"data: first\n\n", "more_body": True})
         await self.stop.wait()
         await send({"type": "http.response.body", "body": b"data: last\n\n"})
+
+    async def _refuse(self, receive: Receive, send: Send) -> None:
+        await receive()
+        headers = [(b"content-type", b"text/plain"), (b"content-length", b"4")]
+        start = {"type": "websocket.http.response.start", "status": 404, "headers": headers}
+        await send(start)
+        await send({"type": "websocket.http.response.body", "body": b"none"})
 
     async def _websocket(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -430,6 +438,29 @@ class ServerSuite:
         opcode, payload = client.read_frame()
         assert (opcode, payload[:2]) == (8, struct.pack("!H", 1000))
         assert client.read_frame()[0] == -1
+
+    def test_a_refused_handshake_is_answered_with_its_status_and_is_no_error(
+        self, start: Any, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        running = start()
+        client = running.client()
+        assert client.upgrade("/refuse").startswith(b"HTTP/1.1 404")
+        assert client.read(4) == b"none"
+        running.close()
+        assert [each for each in caplog.records if each.levelno >= logging.WARNING] == []
+
+    @pytest.mark.parametrize("is_wanted", [True, False])
+    def test_the_access_log_has_a_line_for_requests_and_sockets_where_it_is_wanted(
+        self, start: Any, caplog: pytest.LogCaptureFixture, *, is_wanted: bool
+    ) -> None:
+        caplog.set_level(logging.INFO)
+        running = start(access_log=is_wanted)
+        running.get("/hello")
+        for path in ("/socket", "/refuse"):
+            running.client().upgrade(path)
+        running.close()
+        for path in ("/hello", "/socket", "/refuse"):
+            assert (path in caplog.text) == is_wanted
 
     def test_a_broken_frame_closes_only_its_socket(self, start: Any) -> None:
         running = start()

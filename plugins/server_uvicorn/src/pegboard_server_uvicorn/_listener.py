@@ -158,7 +158,7 @@ def _load(asgi: AsgiCallable, settings: ServeSettings, config: UvicornConfig) ->
     uvicorn = Config(
         asgi,
         http=type("ConfiguredProtocol", (GuardedProtocol,), limits),
-        ws=PromptWebSocket,
+        ws=type("ConfiguredWebSocket", (PromptWebSocket,), {"log_requests": settings.access_log}),
         ws_max_size=config.websocket_limit,
         ws_ping_interval=config.websocket_ping or None,
         ws_ping_timeout=config.websocket_pong,
@@ -175,7 +175,7 @@ def _load(asgi: AsgiCallable, settings: ServeSettings, config: UvicornConfig) ->
         ssl_keyfile=settings.keyfile,
     )
     if not (log := logging.getLogger("uvicorn.error")).level:
-        # It takes an unset level for TRACE and reports every WebSocket as information.
+        # It takes an unset level for TRACE.
         log.setLevel(logging.WARNING)
     try:
         uvicorn.load()
