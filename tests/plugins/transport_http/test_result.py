@@ -52,6 +52,45 @@ async def test_ok_travels_as_the_envelope() -> None:
     }
 
 
+def page(folder: Path) -> Path:
+    path = folder / "page.html"
+    path.write_text(MARKUP)
+    return path
+
+
+MARKUP = "<script>alert(1)</script>"
+PAGES: dict[str, Callable[[Path], Any]] = {
+    "text": lambda _: Result.html(MARKUP),
+    "binary": lambda _: Result.binary(MARKUP.encode(), "text/html"),
+    "file": lambda folder: Result.file_path(page(folder), content_type="text/html"),
+    "stream": lambda _: Result.stream([MARKUP], content_type="text/html"),
+}
+
+
+@pytest.mark.parametrize("make", PAGES.values(), ids=PAGES)
+async def test_a_page_of_any_kind_is_kept_out_of_foreign_frames(
+    tmp_path: Path, make: Callable[[Path], Any]
+) -> None:
+    got = await answer(lambda: make(tmp_path))
+    assert got.body == MARKUP.encode()
+    assert got.headers.to_dict()["x-content-type-options"] == "nosniff"
+    assert got.headers.to_dict()["x-frame-options"] == "SAMEORIGIN"
+
+
+async def test_a_bare_text_is_not_taken_for_a_page() -> None:
+    got = await answer(lambda: MARKUP, row=True)
+    assert got.headers.to_dict()["x-content-type-options"] == "nosniff"
+    assert "x-frame-options" not in got.headers.to_dict()
+
+
+async def test_an_export_may_say_itself_who_frames_its_page() -> None:
+    own = {"X-Frame-Options": "DENY", "X-Content-Type-Options": "nosniff"}
+    got = await answer(lambda: Result.html(MARKUP, headers=own))
+    names = [name for name, _ in got.raw_headers]
+    assert (got.headers.to_dict()["x-frame-options"], names.count("x-frame-options")) == ("DENY", 1)
+    assert names.count("x-content-type-options") == 1
+
+
 async def test_json_travels_as_its_data_with_its_status() -> None:
     got = await answer(lambda: Result.json({"id": 7}, status_code=201))
     assert (got.status, got.json(), got.headers.content_type) == (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pegboard_transport_http._header import Header
+from pegboard_transport_http._header import Header, guarded
 from pegboard_transport_http._pending import poll
 from pegboard_transport_http._refusal import ClientGoneError
 from pegboard_transport_http._render import ENVELOPE_TYPE, Response
@@ -73,7 +73,8 @@ class Exchange:
             ClientGoneError: If the client has left, or does not accept them in time.
         """
         self.started = True
-        await self._bounded({"type": "http.response.start", "status": status, "headers": headers})
+        head = guarded(headers)
+        await self._bounded({"type": "http.response.start", "status": status, "headers": head})
 
     async def write(self, body: bytes, *, more: bool = True) -> None:
         """Send a part of the body, nothing of it where only the head is wanted.

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from pegboard.errors import PegboardError
 
-__all__ = ["Header", "UnsafeHeaderError", "attachment", "field", "fields", "location"]
+__all__ = ["Header", "UnsafeHeaderError", "attachment", "field", "fields", "guarded", "location"]
 
 Header = tuple[bytes, bytes]
 
@@ -28,6 +28,9 @@ _NOT_OURS = frozenset(
     }
 )
 """Headers that say how the message is transferred: they are the server's."""
+
+NO_SNIFFING: Header = (b"x-content-type-options", b"nosniff")
+NO_FRAMING: Header = (b"x-frame-options", b"SAMEORIGIN")
 
 _URL_SAFE = "!#$%&'()*+,/:;=?@[]~"
 
@@ -66,6 +69,22 @@ def fields(headers: Mapping[str, str] | Iterable[tuple[str, str]]) -> list[Heade
     return [
         field(str(name), str(value)) for name, value in pairs if str(name).lower() not in _NOT_OURS
     ]
+
+
+def guarded(headers: list[Header]) -> list[Header]:
+    """Return headers with those that keep a page out of foreign frames, and text from becoming one.
+
+    What an export sets itself stays as it is. JSON needs no guard: no browser takes it for a page.
+    """
+    own = dict(headers)
+    kind = own.get(b"content-type")
+    if kind is None or kind == b"application/json":
+        return headers
+    guards = [] if NO_SNIFFING[0] in own else [NO_SNIFFING]
+    is_framed = NO_FRAMING[0] in own or b"content-security-policy" in own
+    if kind.lower().startswith(b"text/html") and not is_framed:
+        guards.append(NO_FRAMING)
+    return [*headers, *guards]
 
 
 def attachment(filename: str) -> Header:

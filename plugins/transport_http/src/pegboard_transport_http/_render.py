@@ -49,9 +49,6 @@ LENGTHS = _Lengths()
 VARY: Header = (b"vary", b"accept")
 """Header of what is not the envelope, and would be for who asks for it."""
 
-NO_SNIFFING: Header = (b"x-content-type-options", b"nosniff")
-NO_FRAMING: Header = (b"x-frame-options", b"SAMEORIGIN")
-
 _BODILESS = frozenset({204, 304})
 
 _BY_NAME = {
@@ -153,15 +150,7 @@ def _written(data: Any, status: int, content_type: str, headers: Mapping[str, st
         body = bytes(data)
     else:
         body = ("" if data is None else str(data)).encode(_charset(kind[1]), "replace")
-    return Response(status, [kind, *_guards(kind[1], own), *fields(own)], body)
-
-
-def _guards(content_type: bytes, own: Mapping[str, str]) -> list[Header]:
-    """Return what keeps a page out of foreign frames and a text from being taken for a page."""
-    guards = [NO_SNIFFING]
-    if content_type.startswith(b"text/html") and "content-security-policy" not in own:
-        guards.append(NO_FRAMING)
-    return [each for each in guards if each[0].decode() not in own]
+    return Response(status, [kind, *fields(own)], body)
 
 
 def _text_type(content_type: str) -> Header:
