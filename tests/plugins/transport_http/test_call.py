@@ -430,3 +430,16 @@ async def test_a_request_that_was_held_meets_the_rules_of_what_would_run(
     assert answer.status == status
     assert ("allow" in answer.headers) == (status == 405)
     assert ("welcome" in answer.text) == (status == 200)
+
+
+async def test_the_fields_of_a_form_bind_by_name_also_beside_the_whole_form(app: App) -> None:
+    @app.export(mod_name="Sum", api=True)
+    async def up(form_data: dict[str, Any], title: str, count: int = 1) -> Any:
+        return [form_data, title, count]
+
+    form = {"title": "a", "count": "2", "form_data": "x", "more": "b"}
+    async with app:
+        answer = await HttpClient(app).post("/api/Sum/up", form=form)
+        other = await HttpClient(app).post("/api/Sum/up?title=q", form={"more": "b"})
+    assert answer.result().get() == [form, "a", 2]
+    assert other.result().get() == [{"more": "b"}, "q", 1]

@@ -162,6 +162,7 @@ def read_form(body: bytes) -> dict[str, Any]:
 def bind(binding: Binding, query: dict[str, Any], content: Content) -> Arguments:
     """Bind everything that was sent.
 
+    A parameter `form_data` receives the whole form, also the fields that others receive by name.
     Text that came along from a query or form is converted, as text has no types; a JSON body
     alone is taken at its word.
 
@@ -170,10 +171,12 @@ def bind(binding: Binding, query: dict[str, Any], content: Content) -> Arguments
     """
     values = dict(query)
     if content.form is not None:
-        if binding.form is not None:
-            values[binding.form] = content.form
-        else:
+        if binding.form is None:
             values.update(content.form)
+        else:
+            named = {each.name for each in binding.parameters} & content.form.keys()
+            values.update({name: content.form[name] for name in named})
+            values[binding.form] = content.form
     if content.is_json:
         if binding.body is not None:
             values[binding.body] = content.body
