@@ -443,3 +443,14 @@ async def test_the_fields_of_a_form_bind_by_name_also_beside_the_whole_form(app:
         other = await HttpClient(app).post("/api/Sum/up?title=q", form={"more": "b"})
     assert answer.result().get() == [form, "a", 2]
     assert other.result().get() == [{"more": "b"}, "q", 1]
+
+
+@pytest.mark.parametrize("body", [b'{"a": 1}', b' {"a": "b=c&d"}', b"[1]"])
+async def test_json_that_is_sent_as_a_form_gets_a_hint(app: App, body: bytes) -> None:
+    headers = {"content-type": "application/x-www-form-urlencoded"}
+    async with app:
+        answer = await HttpClient(app).post("/api/Sum/add", content=body, headers=headers)
+        other = await HttpClient(app).post("/api/Sum/add", content=b"x=1", headers=headers)
+    assert answer.status == other.status == 400
+    assert "content-type: application/json" in answer.result().info.help_text
+    assert "content-type" not in other.result().info.help_text

@@ -294,3 +294,29 @@ async def test_tasks_run_after_the_response_has_left() -> None:
             await asgi(scope, receive, send)
     assert order.count("task") == 2
     assert order[:2] == ["start", "body"]
+
+
+@pytest.mark.parametrize("row", [False, True])
+@pytest.mark.parametrize(
+    "make",
+    [
+        object,
+        lambda: Result.ok(object()),
+        lambda: Result.json(object()),
+        lambda: Result.file("no base64", "x"),
+        lambda: Result.file_path("/nowhere/at/all"),
+        lambda: Result.stream(iter([b"x"]), content_type="a/b", headers={"a b": "c"}),
+        lambda: 1 / 0,
+    ],
+)
+async def test_an_error_says_which_export_it_comes_from(make: Callable[[], Any], row: bool) -> None:
+    got = await answer(make, row=row)
+    assert got.status in {404, 500}
+    assert got.json()["origin"] == ["R", "make", "tb"]
+
+
+async def test_a_refusal_says_which_export_was_asked_for() -> None:
+    got = await answer(lambda: None, "PUT")
+    assert (got.status, got.json()["origin"]) == (405, ["R", "make", "tb"])
+    events = await answer(lambda: Result.file_stream([b"x"], "x"), **ENVELOPE)
+    assert (events.status, events.json()["origin"]) == (406, ["R", "make", "tb"])

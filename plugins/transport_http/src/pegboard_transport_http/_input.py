@@ -185,7 +185,13 @@ def bind(binding: Binding, query: dict[str, Any], content: Content) -> Arguments
         elif not binding.takes_request:
             msg = "the JSON body has to be an object: its members are the arguments"
             raise InputError(msg)
-    return binding.bind(values, strict=content.is_json and not query)
+    try:
+        return binding.bind(values, strict=content.is_json and not query)
+    except InputError as error:
+        if _is_mistaken(content):
+            msg = f"{error}; JSON is read where the request says `content-type: application/json`"
+            raise InputError(msg) from error
+        raise
 
 
 def compile_json(
@@ -215,6 +221,12 @@ def compile_json(
         return (value,), value
 
     return whole
+
+
+def _is_mistaken(content: Content) -> bool:
+    """Whether a form looks like JSON that was sent as one, as curl does unless it is told."""
+    first = next(iter(content.form or ()), "")
+    return first.lstrip().startswith(("{", "["))
 
 
 def _read_text(body: bytes, media_type: MediaType) -> str:
