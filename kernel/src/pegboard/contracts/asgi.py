@@ -10,6 +10,9 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from pegboard._result import Result
+from pegboard.errors import NotFoundError
+
 __all__ = ["AsgiCallable", "Message", "Receive", "Route", "Router", "Scope", "Send"]
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -106,6 +109,12 @@ async def _say(send: Send, status: int, text: bytes) -> None:
 
 
 async def _websocket_refuse(scope: Scope, receive: Receive, send: Send) -> None:
-    del scope
     await receive()
-    await send({"type": "websocket.close", "code": 1008, "reason": "nothing is served here"})
+    reason = "nothing is served here"
+    if "websocket.http.response" not in (scope.get("extensions") or {}):
+        await send({"type": "websocket.close", "code": 1008, "reason": reason})
+        return
+    body = msgspec.json.encode(Result.from_error(NotFoundError(reason)))
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    await send({"type": "websocket.http.response.start", "status": 404, "headers": headers})
+    await send({"type": "websocket.http.response.body", "body": body})
