@@ -478,3 +478,19 @@ async def test_a_heartbeat_comes_neither_before_the_head_nor_after_the_end(held:
     assert sent.count("http.response.start") == sent.count("end") == 1
     assert (sent[0], sent[-1]) == ("http.response.start", "end")
     assert ticks > 3
+
+
+async def test_a_stalled_connection_is_dropped_where_the_server_can() -> None:
+    endless, sent = Endless(), []
+    async with serving(endless.stream, send_timeout=0.02) as app:
+
+        async def receive() -> Any:
+            await anyio.sleep_forever()
+
+        async def send(message: Any) -> None:
+            sent.append(message["type"])
+            if message["type"] == "http.response.body":
+                await anyio.sleep_forever()
+
+        await app.asgi()({**SCOPE, "extensions": {"pegboard.abort": {}}}, receive, send)
+    assert sent == ["http.response.start", "http.response.body", "pegboard.abort"]

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 __all__ = ["Exchange", "StalledClientError"]
 
 
+ABORT = "pegboard.abort"
+"""ASGI extension, and type of the message, by which a server drops a connection at once."""
+
+
 class StalledClientError(ClientGoneError):
     """The client has not accepted the next part of the response in time: it is given up."""
 
@@ -91,6 +95,16 @@ class Exchange:
             if pending is not None:
                 await pending.within(self.send_timeout)
         except TimeoutError as error:
+            await self._abort()
             raise StalledClientError from error
         except OSError as error:  # by ASGI 2.4: nobody is there to take it
             raise ClientGoneError from error
+
+    async def _abort(self) -> None:
+        """Have the server drop the connection at once, where it offers to.
+
+        A response that ends early makes any server close, but closing waits for what lies in the
+        socket's buffer, and a stalled client never takes that.
+        """
+        if ABORT in (self.scope.get("extensions") or ()):
+            await self._send({"type": ABORT})
