@@ -320,3 +320,23 @@ async def test_a_refusal_says_which_export_was_asked_for() -> None:
     assert (got.status, got.json()["origin"]) == (405, ["R", "make", "tb"])
     events = await answer(lambda: Result.file_stream([b"x"], "x"), **ENVELOPE)
     assert (events.status, events.json()["origin"]) == (406, ["R", "make", "tb"])
+
+
+@pytest.mark.parametrize("accept", ["*/*", ENVELOPE["accept"]])
+@pytest.mark.parametrize("kind", ["html", "row", "file", "stream"])
+async def test_what_depends_on_accept_says_so(tmp_path: Path, accept: str, kind: str) -> None:
+    makes: dict[str, Callable[[], Any]] = {
+        "html": lambda: Result.html("<p>"),
+        "row": lambda: "bare",
+        "file": lambda: Result.file_path(page(tmp_path)),
+        "stream": lambda: Result.file_stream([b"x"], "x"),
+    }
+    got = await answer(makes[kind], row=kind == "row", accept=accept)
+    names = [value for name, value in got.raw_headers if name == "vary"]
+    assert names == ["accept"]
+
+
+async def test_what_does_not_depend_on_accept_can_be_kept_for_all() -> None:
+    for accept in ("*/*", ENVELOPE["accept"]):
+        assert (await answer(lambda: Result.ok(1), accept=accept)).headers.vary is None
+        assert (await answer(lambda: Result.sse([1]), accept=accept)).headers.vary is None

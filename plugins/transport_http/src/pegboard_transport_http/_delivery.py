@@ -27,6 +27,7 @@ from pegboard_transport_http._header import Header, attachment, field, fields
 from pegboard_transport_http._interruption import Interruption
 from pegboard_transport_http._json import encode
 from pegboard_transport_http._refusal import ClientGoneError, failure
+from pegboard_transport_http._render import VARY
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
@@ -246,6 +247,8 @@ class Delivery:
             own.setdefault("cache-control", "no-cache")
             own.setdefault("x-accel-buffering", "no")
         headers = fields(own)
+        if not stream.is_event_stream:  # who wants nothing but the envelope is refused
+            headers.append(VARY)
         if self._announced is not None:
             headers.append(field("content-length", str(self._announced)))
         if stream.filename:

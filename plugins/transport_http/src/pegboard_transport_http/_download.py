@@ -18,7 +18,7 @@ from pegboard_transport_http._condition import Validators, allows_range, judge
 from pegboard_transport_http._header import Header, attachment, field, fields
 from pegboard_transport_http._range import Span, parse_range
 from pegboard_transport_http._refusal import PreconditionError
-from pegboard_transport_http._render import Response
+from pegboard_transport_http._render import VARY, Response
 
 if TYPE_CHECKING:
     from pegboard import Result
@@ -156,6 +156,7 @@ def _headers(result: Result[Any], opened: OpenFile) -> list[Header]:
     return [
         *fields(own),
         (b"accept-ranges", b"bytes"),
+        VARY,
         field("etag", opened.validators.etag),
         field("last-modified", opened.validators.last_modified),
         *([attachment(name)] if name else []),

@@ -18,7 +18,7 @@ from pegboard.errors import (
     UnauthorizedError,
     UnavailableError,
 )
-from pegboard_transport_http._render import Response, envelope
+from pegboard_transport_http._render import VARY, Response, envelope
 from pegboard_transport_http._status import error_status
 
 if TYPE_CHECKING:
@@ -115,6 +115,8 @@ def refusal(
     response.headers.extend(headers)
     if isinstance(error, _ENDING):
         response.headers.append((b"connection", b"close"))
+    elif isinstance(error, NotAcceptableError):
+        response.headers.append(VARY)
     elif isinstance(error, MethodNotAllowedError):
         response.headers.append((b"allow", ", ".join(error.allowed).encode("ascii")))
     elif isinstance(error, UnauthorizedError):

@@ -47,7 +47,7 @@ class _Lengths(dict[int, Header]):
 LENGTHS = _Lengths()
 
 VARY: Header = (b"vary", b"accept")
-"""Header of what is not the envelope, and would be for who asks for it."""
+"""Header of what is the envelope for who asks for it, and something else for others."""
 
 _BODILESS = frozenset({204, 304})
 
@@ -97,19 +97,27 @@ def render(result: Result[Any], *, row: bool = False, enveloped: bool = False) -
     status = success_status(result.info.exec_code)
     data_type = result.result.data_type or ""
     renderer = RENDERERS.get(data_type)
+    is_plain = renderer is None and "/" not in data_type
+    if is_plain and not row:
+        return envelope(result, _visible(status) if enveloped else status)
     if enveloped:
-        # what a redirect or an empty response says is its status, which an envelope would hide
-        return envelope(result, 200 if status >= 300 or status in _BODILESS else status)
-    if renderer is None and "/" not in data_type:
-        return _bare(result, status) if row else envelope(result, status)
-    response = renderer(result, status) if renderer else _content(result, status, data_type)
+        response = envelope(result, _visible(status))
+    elif is_plain:
+        response = _bare(result, status)
+    else:
+        response = renderer(result, status) if renderer else _content(result, status, data_type)
     response.headers.append(VARY)
-    return _without_body(response) if status in _BODILESS else response
+    return _without_body(response) if response.status in _BODILESS else response
 
 
 def envelope(result: Result[Any], status: int) -> Response:
     """Return a result as its envelope."""
     return Response(status, [JSON], encode(result))
+
+
+def _visible(status: int) -> int:
+    """What a redirect or an empty response says is its status, which an envelope would hide."""
+    return 200 if status >= 300 or status in _BODILESS else status
 
 
 def _without_body(response: Response) -> Response:
