@@ -1,12 +1,16 @@
 """The bounds and checks that are added to uvicorn's connections."""
 
+import gc
 import re
 import struct
+import time
+from threading import Thread
 
 import pytest
 
 from pegboard.testing.server_suite import running_server
 from pegboard_server_uvicorn import UvicornConfig, UvicornServer
+from pegboard_server_uvicorn._protocol import GuardedProtocol
 
 REQUEST = b"GET /hello HTTP/1.1\r\nhost: a\r\n\r\n"
 
@@ -177,3 +181,54 @@ def test_a_client_that_does_not_answer_a_goodbye_holds_up_a_stop_only_for_second
         opcode, payload = client.read_frame()
         assert (opcode, payload[:2]) == (8, struct.pack("!H", 1012))
         assert client.read_frame()[0] == -1
+
+
+def test_requests_that_come_ahead_of_their_time_wait_unparsed(serve):
+    count = 20_000
+    with serve() as running:
+        client = running.client()
+        client.send(b"GET /slow HTTP/1.1\r\nhost: a\r\n\r\n")
+        assert running.probe.entered.wait(5)
+        sending = Thread(target=client.send, args=(REQUEST * count,))
+        sending.start()
+        running.get()  # what came meanwhile was looked at
+        assert running.portal.call(_longest_pipeline) * len(REQUEST) <= 8192 + len(REQUEST)
+        running.portal.call(running.probe.release.set)
+        client.read_until(b"done")
+        for _ in range(count):
+            client.read_until(b"\r\n\r\n")
+            client.read(5)
+        sending.join()
+        assert len(running.probe.scopes) == count + 2
+
+
+def test_a_connection_whose_answer_was_given_up_is_aborted_though_its_client_reads_nothing(serve):
+    with serve() as running:
+        client = running.client()
+        client.send(b"GET /flood HTTP/1.1\r\nhost: a\r\n\r\n")
+        while running.portal.call(_is_flowing):
+            pass
+        running.portal.call(_cancel_requests)
+        deadline = time.monotonic() + 5
+        while running.portal.call(_protocols):
+            assert time.monotonic() < deadline
+
+
+async def _protocols():
+    gc.collect()
+    found = [each for each in gc.get_objects() if isinstance(each, GuardedProtocol)]
+    return [each for each in found if each in each.connections]
+
+
+async def _longest_pipeline():
+    return max(len(each.pipeline) for each in await _protocols())
+
+
+async def _is_flowing():
+    return not any(each.flow.write_paused for each in await _protocols())
+
+
+async def _cancel_requests():
+    for each in await _protocols():
+        for task in each.tasks:
+            task.cancel()

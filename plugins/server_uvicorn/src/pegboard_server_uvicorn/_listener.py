@@ -143,10 +143,12 @@ class Listener:
             self._servers.pop().close()
 
     def _close_idle(self) -> None:
+        now = asyncio.get_running_loop().time()
         for connection in list(self._state.connections):
             # An open WebSocket is told by the application, not closed from under it.
             if isinstance(connection, GuardedProtocol):
                 connection.shutdown()
+                connection.check(now)
 
 
 def _load(asgi: AsgiCallable, settings: ServeSettings, config: UvicornConfig) -> Config:

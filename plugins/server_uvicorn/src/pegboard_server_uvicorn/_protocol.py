@@ -11,9 +11,11 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any, ClassVar
 
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
@@ -27,6 +29,9 @@ _TIMEOUT = (408, "The request took too long to arrive.")
 _LINGER = 1.0
 """Seconds for which a refused client may still send, and is not listened to."""
 
+_PART = 8192
+"""Bytes that are parsed at once: about as many requests as may wait on one connection at most."""
+
 _UPGRADE_LINE_LIMIT = 8192
 _UPGRADE_HEADERS = 128
 """Bounds of the handshake in the websockets library, which answers what is above with a crash."""
@@ -36,6 +41,18 @@ _HOST = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=%:\[\]-]*")
 
 class _RefusedError(Exception):
     """Raised in a callback of the parser, which stops and reports it."""
+
+
+class _Flow(FlowControl):
+    """Flow control that reads on only where what came has been parsed."""
+
+    def __init__(self, transport: Any, may_read: Callable[[], bool]) -> None:
+        super().__init__(transport)
+        self._may_read = may_read
+
+    def resume_reading(self) -> None:
+        if self._may_read():
+            super().resume_reading()
 
 
 class GuardedProtocol(HttpToolsProtocol):
@@ -51,6 +68,9 @@ class GuardedProtocol(HttpToolsProtocol):
     head_timeout: ClassVar[float] = 10.0
     log_requests: ClassVar[bool] = False
 
+    _held = b""
+    _left = -1
+    _left_since = 0.0
     _received = 0
     _head_start = 0
     _waiting_since: float | None = None
@@ -61,10 +81,36 @@ class GuardedProtocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self.access_log = self.access_log and self.log_requests
 
+    def connection_made(self, transport: Any) -> None:
+        """Begin; what is read from now on depends on what waits already."""
+        super().connection_made(transport)
+        self.flow = _Flow(transport, lambda: not (self.pipeline or self._held))
+
     def data_received(self, data: bytes) -> None:
-        """Parse what came, and refuse a head that goes on beyond its limit."""
-        if self._is_refused:
-            return
+        """Parse what came, in parts: none while a request that came ahead of its time waits.
+
+        Else the few bytes of each pipelined request would become thousands in memory.
+        """
+        data = self._held + data if self._held else data
+        self._held = b""
+        for start in range(0, len(data), _PART):
+            if self.pipeline:
+                self._held = data[start:]
+                self.flow.pause_reading()
+                return
+            if self._is_refused or self not in self.connections:
+                return
+            self._parse(data[start : start + _PART])
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request, and with what was held back."""
+        super().on_response_complete()
+        if self._held and not self.pipeline and not self.transport.is_closing():
+            self.data_received(b"")
+            self.flow.resume_reading()
+
+    def _parse(self, data: bytes) -> None:
+        """Parse a part, and refuse a head that goes on beyond its limit."""
         self._received += len(data)
         super().data_received(data)
         scope: Any = self.scope  # declared as never None, which it is before the first request
@@ -120,12 +166,18 @@ class GuardedProtocol(HttpToolsProtocol):
     def check(self, now: float) -> None:
         """Refuse a client whose request head is too slow; called about once a second.
 
+        A connection that closes is aborted where the application gave up in the middle of its
+        answer, or where the client takes nothing of the rest: it would else stay for ever.
+
         A slow body is for the application, which knows how much it expects.
 
         Args:
             now: The loop's time in seconds.
         """
         cycle = self._cycle
+        if self.transport.is_closing():
+            self._end(now, is_complete=cycle is None or cycle.response_complete)
+            return
         is_idle = self.timeout_keep_alive_task is not None
         if self._is_refused or is_idle or (cycle is not None and not cycle.response_complete):
             self._waiting_since = None
@@ -133,6 +185,13 @@ class GuardedProtocol(HttpToolsProtocol):
             self._waiting_since = now
         elif now - self._waiting_since > self.head_timeout:
             self._refuse(*_TIMEOUT)
+
+    def _end(self, now: float, *, is_complete: bool) -> None:
+        left = self.transport.get_write_buffer_size()
+        if left != self._left:
+            self._left, self._left_since = left, now
+        if not is_complete or now - self._left_since > self.head_timeout:
+            self.transport.abort()
 
     @property
     def _cycle(self) -> RequestResponseCycle | None:
