@@ -288,7 +288,7 @@ def test_workers_that_cannot_start_end_the_parent(tmp_path):
     ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 1
-    assert "pip install pegboard-server-uvicorn" in done.stderr
+    assert "plugin server_uvicorn is off: denied by the configuration" in done.stderr
 
 
 def test_a_failed_mod_does_not_keep_the_others_from_serving(tmp_path, serve):
@@ -339,8 +339,8 @@ def test_tls_is_served_with_a_certificate(serve, tmp_path):
     ("arguments", "text"),
     [
         (("--certfile", "x.pem"), "TLS needs both"),
-        (("--server", "granian"), "pip install pegboard-server-granian"),
-        (("--server", "uvicorn", "--http2"), "cannot do http2: pip install"),
+        (("--server", "granian"), "there is no server 'granian'; known: hypercorn, uvicorn"),
+        (("--server", "uvicorn", "--http2"), "cannot do http2: take --server hypercorn"),
         (("--host", "no.such.host.invalid"), "has no address here"),
         (("--certfile", "none.pem", "--keyfile", "none.pem"), "none.pem"),
     ],
@@ -369,3 +369,38 @@ def _is_zombie(process):
             return file.read().rpartition(")")[2].split()[0] == "Z"
     except FileNotFoundError:
         return True
+
+
+def test_a_plugin_whose_settings_are_wrong_keeps_everything_from_serving(tmp_path):
+    (tmp_path / "pegboard.toml").write_text("[plugins.transport_http]\nno_such_thing = 1\n")
+    command = [sys.executable, "-m", "pegboard", "serve", "--project", str(tmp_path)]
+    done = subprocess.run(
+        [*command, "--no-mods", "--port", "0"],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "error: plugin transport_http: unknown setting" in done.stderr
+    assert "http://" not in done.stdout
+
+
+def test_without_a_server_the_port_does_not_matter(tmp_path):
+    source = (
+        "import pegboard._serve as serve\n"
+        "serve.find_plugins = list\n"
+        "from pegboard._failure import reported\n"
+        "with reported():\n"
+        "    serve.serve(serve.ServeRequest(config={'serve': {'host': 'no.such.host.invalid'}}))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", source],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        timeout=20,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "pip install pegboard-server-uvicorn" in done.stderr

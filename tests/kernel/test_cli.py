@@ -19,6 +19,8 @@ from pegboard._workers import Delay
 from pegboard.errors import ConflictError, InputError
 
 MOD = """
+from typing import Annotated
+import msgspec
 from pegboard import Result, get_app
 
 export = get_app("desk").tb
@@ -57,6 +59,18 @@ def broken_stream():
         raise RuntimeError("in the middle")
     return Result.stream(numbers())
 
+class Part(msgspec.Struct):
+    name: str
+    count: Annotated[int, msgspec.Meta(le=9)]
+
+@export()
+def refit(data: Part):
+    return data
+
+@export()
+def odd():
+    return {"a": object()}
+
 @export(test=False, samples=[{}])
 def never():
     raise AssertionError
@@ -68,6 +82,7 @@ def project(tmp_path):
     folder = tmp_path / "project"
     (folder / "mods").mkdir(parents=True)
     (folder / "mods" / "desk.py").write_text(MOD)
+    (folder / "mods" / "other.py").write_text("")
     (folder / "pegboard.toml").write_text(
         "[app]\nname = 'desk app'\n[mods]\nallow = ['desk', 'broken', 'hello']\n"
     )
@@ -124,6 +139,9 @@ def test_json_prints_the_envelope(run):
         (("desk.add", "a=1", "b=x"), 1, "argument `b`"),
         (("desk.add", "a=1", "b=2", "c=3"), 1, "unknown argument `c`"),
         (("desk.ad", "a=1"), 1, "did you mean desk.add?"),
+        (("other.f",), 1, "mod other is off: not in the allow list"),
+        (("desk.refit", 'data={"name": "l", "count": 22}'), 1, "argument `data.count`"),
+        (("desk.odd",), 1, "InternalError: internal error, id"),
         (("desk.add", "nonsense"), 2, "'nonsense' is not of the form key=value"),
         (("desk.add", "=1"), 2, "not of the form key=value"),
         ((), 2, "Missing argument"),
@@ -133,6 +151,22 @@ def test_the_status_of_a_call_tells_what_happened(run, arguments, status, text):
     done = run("call", *arguments)
     assert (done.returncode, done.stdout) == (status, "")
     assert text in done.stderr
+
+
+def test_a_mod_that_failed_says_why_when_it_is_called(run, project):
+    (project / "mods" / "broken.py").write_text("import nothing_like_this\n")
+    done = run("call", "broken.f")
+    assert done.returncode == 1
+    assert re.search(r"mod broken failed: .*broken\.py:1: .*nothing_like_this", done.stderr)
+    assert "importlib" not in done.stderr
+
+
+def test_a_closed_standard_output_is_no_crash(project):
+    command = f"{sys.executable} -m pegboard mods >&-"
+    done = subprocess.run(
+        command, shell=True, capture_output=True, cwd=project, timeout=30, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_an_error_with_json_is_an_envelope_too(run):
@@ -150,7 +184,9 @@ def test_a_stream_is_printed_line_by_line(run):
 def test_a_stream_that_fails_prints_what_came_before_and_ends_with_one(run):
     done = run("call", "desk.broken_stream")
     assert (done.returncode, done.stdout) == (1, "1\n")
-    assert "desk.broken_stream failed while its answer was read" in done.stderr
+    assert re.search(r"^InternalError: internal error, id [0-9a-f]{8}$", done.stderr, re.MULTILINE)
+    assert "in the middle" in done.stderr
+    assert len(done.stderr.splitlines()) < 8
 
 
 def test_bytes_are_printed_as_they_are(run):
@@ -176,13 +212,14 @@ def test_a_reader_that_goes_away_ends_a_stream_without_traceback(project):
 
 def test_mods_says_what_serves_and_why_something_does_not(run, project):
     (project / "mods" / "broken.py").write_text("import nothing_like_this\n")
-    (project / "mods" / "other.py").write_text("")
     found = {each["name"]: each for each in json.loads(run("mods", "--json").stdout)["mods"]}
     assert "desk.add" in found["desk"]["exports"]
     assert found["broken"]["state"] == "failed"
     assert "nothing_like_this" in found["broken"]["reason"]
     assert (found["other"]["state"], found["other"]["reason"]) == ("off", "not in the allow list")
+    (project / "mods" / "my-mod.py").write_text("")
     table = run("mods").stdout.splitlines()
+    assert any(line.startswith("my-mod\toff\t") and "rename it" in line for line in table)
     assert table[0].split("\t")[:2] == ["mod", "state"]
     assert any(line.startswith("broken\tfailed\t") for line in table)
 
@@ -208,6 +245,16 @@ def test_config_show_gives_each_value_with_its_origin(run, project):
     assert found["serve.port"]["origin"] == "environment PEGBOARD_SERVE__PORT"
     assert found["serve.host"]["origin"] == "default"
     assert "plugins.server_uvicorn.keep_alive" in found
+    assert found["mods.allow"]["value"] == ["desk", "broken", "hello"]
+
+
+@pytest.mark.parametrize("command", ["mods", "plugins", "doctor", "config show", "test", "call"])
+def test_what_a_mod_prints_does_not_break_json(run, project, command):
+    (project / "mods" / "desk.py").write_text("print('noise')\n" + MOD)
+    arguments = ["desk.add", "a=1", "b=2"] if command == "call" else []
+    done = run(*command.split(), *arguments, "--json")
+    json.loads(done.stdout)
+    assert "noise" in done.stderr
 
 
 def test_doctor_finds_a_healthy_project_healthy(run):
@@ -216,9 +263,35 @@ def test_doctor_finds_a_healthy_project_healthy(run):
     assert {"python", "configuration", "data folder", "server", "port", "plugins", "mods"} <= set(
         checks
     )
-    unhealthy = {name for name, each in checks.items() if not each["ok"]}
-    assert unhealthy <= {"byte-compilation"}
-    assert done.returncode == bool(unhealthy)
+    assert all(each["ok"] for each in checks.values())
+    assert done.returncode == 0
+    assert "pegboard.toml" in checks["configuration"]["detail"]
+
+
+def test_what_slows_down_but_works_is_a_warning(run):
+    environment = {"PEGBOARD_SERVE__PORT": "0", "PYTHONDONTWRITEBYTECODE": "1"}
+    done = run("doctor", environment=environment)
+    assert done.returncode == 0
+    assert "byte-compilation\twarning\tPYTHONDONTWRITEBYTECODE is set" in done.stdout
+
+
+def test_names_that_are_not_there_are_warnings_with_their_place(run, project):
+    (project / "mods" / "my-mod.py").write_text("")
+    with (project / "pegboard.toml").open("a") as file:
+        file.write("deny = ['dseck']\n[plugins]\ndeny = ['server_unicorn']\n")
+        file.write("[access]\nopen_modules = ['desk']\nprotected_modules = ['nope']\n")
+    environment = {"PEGBOARD_SERVE_PORT": "8000", "PEGBOARD_SERVE__PORT": "0"}
+    done = run("doctor", environment=environment)
+    assert done.returncode == 0
+    assert "did you mean PEGBOARD_SERVE__PORT?" in done.stdout
+    toml = project / "pegboard.toml"
+    assert f"mods.deny (from {toml}) names 'dseck', which is not here; did you mean desk?" in (
+        done.stdout
+    )
+    assert "names 'server_unicorn', which is not here; did you mean server_uvicorn?" in done.stdout
+    assert "access.protected_modules" in done.stdout
+    assert "access.open_modules" not in done.stdout
+    assert "my-mod.py is no mod: no module can be called 'my-mod': rename it" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -291,6 +364,39 @@ def test_a_sample_that_fails_or_hangs_fails_the_self_test(run, project):
     assert done.returncode == 1
     assert re.search(r"failed +desk\.crash\(\): InternalError", done.stdout)
     assert re.search(r"failed +desk\.hang\(\): took longer than 0\.2 s", done.stdout)
+
+
+def test_a_mod_that_does_not_load_fails_the_self_test(run, project):
+    (project / "mods" / "broken.py").write_text("import nothing_like_this\n")
+    done = run("test")
+    assert done.returncode == 1
+    assert re.search(r"failed +mod broken: .*broken\.py:1: .*nothing_like_this", done.stdout)
+
+
+def test_a_stream_that_fails_fails_the_self_test(run, project):
+    (project / "mods" / "desk.py").write_text(
+        MOD.replace("@export()\ndef broken_stream", "@export(samples=[{}])\ndef broken_stream")
+    )
+    done = run("test")
+    assert done.returncode == 1
+    assert "desk.broken_stream(): RuntimeError: in the middle" in done.stdout
+
+
+def test_a_function_that_hangs_in_its_thread_fails_and_is_abandoned(run, project):
+    (project / "mods" / "desk.py").write_text(
+        MOD + "\n@export(samples=[{}])\ndef hang():\n    import time\n    time.sleep(60)\n"
+    )
+    begin = time.monotonic()
+    done = run("test", "--timeout", "0.2")
+    assert done.returncode == 1
+    assert "desk.hang(): took longer than 0.2 s and cannot be stopped" in done.stdout
+    assert time.monotonic() - begin < 20
+
+
+def test_a_new_mod_that_hides_an_installed_one_says_so(run):
+    done = run("new", "mod", "chat")
+    assert done.returncode == 0
+    assert "takes the place of the mod chat of pegboard-mods" in done.stderr
 
 
 # -- the whole ---------------------------------------------------------------------------------

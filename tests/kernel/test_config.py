@@ -110,6 +110,66 @@ def test_a_manifest_that_cannot_be_right_is_an_error(tmp_path, text, environment
         load_config(manifest(tmp_path, text), environment=environment)
 
 
+@pytest.mark.parametrize("section", ["plugins", "mods"])
+@pytest.mark.parametrize(
+    ("text", "environment", "complaint"),
+    [
+        ("alow = ['x']", {}, r"unknown setting {}\.alow \(from .*pegboard\.toml\); known: allow"),
+        ("dney = 'x'", {}, r"unknown setting {}\.dney"),
+        ("allow = 'x'", {}, r"setting {}\.allow \(from .*pegboard\.toml\): Expected"),
+        ("", {"PEGBOARD_{}__ALOW": "x"}, r"{}\.alow \(from environment PEGBOARD_"),
+    ],
+)
+def test_a_selection_that_is_misspelt_is_an_error(tmp_path, section, text, environment, complaint):
+    named = {key.format(section.upper()): value for key, value in environment.items()}
+    config = load_config(manifest(tmp_path, f"[{section}]\n{text}\n"), environment=named)
+    with pytest.raises(ConfigError, match=complaint.format(section)):
+        config.selection(section)
+
+
+def test_a_selection_is_shown_with_its_origin_and_leaves_sections_of_plugins_alone(tmp_path):
+    text = "[plugins]\nallow = ['a']\n[plugins.a]\nsize = 1\n"
+    environment = {"PEGBOARD_PLUGINS__DENY": "b, c"}
+    config = load_config(manifest(tmp_path, text), environment=environment)
+    config.selection("plugins")
+    shown = {each.name: (each.value, each.origin) for each in config.settings()}
+    assert shown == {
+        "plugins.allow": (["a"], str(tmp_path / "pegboard.toml")),
+        "plugins.deny": (["b", "c"], "environment PEGBOARD_PLUGINS__DENY"),
+    }
+
+
+def test_a_variable_with_one_underscore_too_few_gets_a_hint():
+    environment = {"PEGBOARD_SERVE_PORT": "1", "PEGBOARD_PROJECT": ".", "PEGBOARD_APP__NAME": "x"}
+    assert load_config(None, environment=environment).advice == [
+        "the variable PEGBOARD_SERVE_PORT sets nothing; did you mean PEGBOARD_SERVE__PORT?"
+    ]
+
+
+def test_secrets_are_hidden_at_any_depth_and_in_addresses():
+    class Store(msgspec.Struct, frozen=True):
+        url: str
+        access_token: str = ""
+
+    class Stores(msgspec.Struct, frozen=True):
+        main: Store
+        more: dict[str, dict[str, str]] = {}
+        urls: tuple[str, ...] = ()
+
+    values = {
+        "main": {"url": "postgresql://u:PW@h/d?sslpassword=PW", "access_token": "PW"},
+        "more": {"x": {"secret_access_key": "PW", "region": "eu"}},
+        "urls": ["redis://:PW@h:1", "https://h/a@b:c"],
+    }
+    config = load_config(None, overrides={"plugins": {"x": values}}, environment={})
+    config.section("plugins.x", Stores)
+    shown = {each.name: each.value for each in config.settings()}
+    assert "PW" not in str(shown)
+    assert shown["plugins.x.main"]["url"] == "postgresql://u:***@h/d?sslpassword=***"
+    assert shown["plugins.x.more"]["x"] == {"secret_access_key": "***", "region": "eu"}
+    assert shown["plugins.x.urls"] == ["redis://:***@h:1", "https://h/a@b:c"]
+
+
 def test_a_manifest_that_is_not_utf_8_is_an_error(tmp_path):
     (tmp_path / "pegboard.toml").write_bytes(b'[serve]\nhost = "\xff"\n')
     with pytest.raises(ConfigError, match=r"pegboard\.toml is not valid TOML"):

@@ -4,18 +4,23 @@ import io
 import json
 import logging
 import socket
+import threading
 
 import pytest
 
 from pegboard import App, hookimpl
 from pegboard._banner import banner
+from pegboard._deadline import Deadline
+from pegboard._discovery import mod_at
 from pegboard._failure import flattened, reported
 from pegboard._listen import listen, url_of
+from pegboard._loader import load_mod
 from pegboard._logging import JsonFormatter, TextFormatter, configure
+from pegboard._scaffold import new_mod
 from pegboard._serve import ServeRequest, choose_server
 from pegboard._style import Style
 from pegboard.contracts.server import ServeSettings
-from pegboard.errors import ConfigError, MissingPluginError
+from pegboard.errors import ConfigError, LoadError, MissingPluginError
 
 
 class Offering:
@@ -106,10 +111,22 @@ async def test_the_fastest_server_that_can_do_what_is_asked_is_taken(settings, c
         (
             [FAST],
             ServeSettings(server="able"),
+            ConfigError,
+            "there is no server 'able'; known: fast, hypercorn, uvicorn",
+        ),
+        (
+            [FAST],
+            ServeSettings(server="uvicorn"),
             MissingPluginError,
-            "--server able needs .*: pip install pegboard-server-able",
+            "--server uvicorn needs .*: pip install pegboard-server-uvicorn",
         ),
         ([FAST], ServeSettings(http2=True), ConfigError, "fast cannot do http2: pip install"),
+        (
+            [FAST, ABLE],
+            ServeSettings(server="fast", http2=True),
+            ConfigError,
+            "fast cannot do http2: take --server able",
+        ),
     ],
 )
 @pytest.mark.anyio
@@ -140,7 +157,29 @@ def test_a_setting_out_of_bounds_is_named_with_its_origin(tmp_path, key, value):
 
 def test_a_line_for_people_has_no_control_characters_of_a_message():
     record = logging.makeLogRecord({"name": "x", "levelname": "INFO", "msg": "a\x1b[2Jb\r\x9bc\td"})
-    assert TextFormatter().format(record).endswith("INFO    x: a·[2Jb··c\td")
+    assert TextFormatter().format(record).endswith("INFO    x: a·[2Jb\\r·c\td")
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\u2028", "\x85"])
+def test_a_message_cannot_forge_a_second_line(end):
+    record = logging.makeLogRecord({"name": "x", "msg": f"a{end}00:00:00 ERROR forged"})
+    assert len(TextFormatter().format(record).splitlines()) == 1
+
+
+def test_a_traceback_shows_the_frames_of_the_user_only(tmp_path):
+    (tmp_path / "broken.py").write_text("import nothing_like_this\n")
+    failure = None
+    try:
+        load_mod(mod_at(tmp_path / "broken.py"))
+    except LoadError as error:
+        failure = error.__cause__
+    record = logging.makeLogRecord({"name": "x", "msg": "no"})
+    record.exc_info = (type(failure), failure, failure.__traceback__)
+    lines = TextFormatter().format(record).splitlines()[1:]
+    assert [line for line in lines if "File " in line] == [
+        f'    File "{tmp_path / "broken.py"}", line 1, in <module>'
+    ]
+    assert all(line.startswith("  ") for line in lines)
 
 
 def test_a_line_for_machines_is_one_object_with_all_that_a_record_brings():
@@ -197,6 +236,10 @@ async def test_the_banner_says_where_what_and_who_may_call_it():
     def inner():
         pass
 
+    @app.export(mod_name="Safe", initial=True)
+    def begin():
+        pass
+
     async with app:
         text = banner(app, ["http://127.0.0.1:1"], "fast on uvloop", style=Style(is_on=False))
     assert text.splitlines()[0] == "http://127.0.0.1:1"
@@ -204,16 +247,58 @@ async def test_the_banner_says_where_what_and_who_may_call_it():
     assert "Desk.{open_one, open_two}" in text
     (line,) = [line for line in text.splitlines() if "level 10" in line]
     assert "Safe.secret" in line
-    assert "Safe.inner" not in text
+    (line,) = [line for line in text.splitlines() if "not from outside" in line]
+    assert "Safe.inner" in line
+    assert text.count("inner") == 1
+    assert "begin" not in text
     assert "\x1b" not in text
 
 
 @pytest.mark.anyio
-async def test_the_banner_without_mods_says_how_to_make_one():
+async def test_the_banner_names_what_handles_websockets():
+    app = App(plugins=["transport_ws"], mods=[])
+
+    @app.export(mod_name="Talk", websocket_handler="room")
+    def room():
+        async def on_message(app, conn_id, payload):
+            pass
+
+        return {"on_message": on_message}
+
+    async with app:
+        text = banner(app, [], "fast", style=Style(is_on=False))
+    (line,) = [line for line in text.splitlines() if "open to everyone" in line]
+    assert "Talk.room" in line
+
+
+@pytest.mark.anyio
+async def test_the_banner_without_mods_says_how_to_make_one(monkeypatch):
+    monkeypatch.setattr("pegboard._banner.find_mods", lambda _project: [])
     async with App(plugins=[], mods=[]) as app:
         text = banner(app, [], "fast", style=Style(is_on=True))
     assert "pegboard new mod" in text
     assert "\x1b[" in text
+
+
+@pytest.mark.anyio
+async def test_the_banner_tells_mods_that_are_off_from_none(tmp_path):
+    new_mod(tmp_path, "hello")
+    off = {"mods": {"allow": ["nope"]}}
+    async with App(plugins=[], project=tmp_path, config=off) as app:
+        assert "No mod serves: pegboard mods says why" in banner(
+            app, [], "fast", style=Style(is_on=False)
+        )
+    async with App(plugins=[], project=tmp_path, mods=[]) as app:
+        assert "No mods are loaded" in banner(app, [], "fast", style=Style(is_on=False))
+
+
+def test_a_deadline_that_is_withdrawn_leaves_no_timer():
+    before = set(threading.enumerate())
+    deadline = Deadline(3600)
+    (timer,) = set(threading.enumerate()) - before
+    deadline.withdraw()
+    timer.join(5)
+    assert not timer.is_alive()
 
 
 def test_an_error_of_ours_ends_a_command_with_a_sentence(capsys):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -16,8 +16,8 @@ __all__ = ["read_arguments"]
 def read_arguments(words: Iterable[str], binding: Binding) -> dict[str, Any]:
     """Read `key=value` words.
 
-    A value that is JSON of the parameter's type is that; any other is text, which the binding
-    converts. A key that comes several times is a list.
+    A value that is JSON is that, unless the parameter takes it as text only; any other is text,
+    which the binding converts. A key that comes several times is a list.
 
     Args:
         words: What stands on the command line.
@@ -43,12 +43,31 @@ def read_arguments(words: Iterable[str], binding: Binding) -> dict[str, Any]:
 def _value(text: str, kind: Any, *, is_list: bool) -> Any:
     try:
         value = msgspec.json.decode(text)
-        msgspec.convert([value] if is_list and not isinstance(value, list) else value, kind)
-    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeEncodeError):
+    except (msgspec.DecodeError, UnicodeEncodeError):
         return text
-    return value
+    if _fits(value, kind, is_list=is_list, strict=True):
+        return value
+    return text if _fits(text, kind, is_list=is_list, strict=False) else value
 
 
-def envelope_of(values: Mapping[str, Any]) -> bytes:
-    """Return what `--json` prints: what cannot be JSON is shown as Python shows it."""
-    return msgspec.json.format(msgspec.json.encode(values, enc_hook=repr), indent=2)
+def _fits(value: Any, kind: Any, *, is_list: bool, strict: bool) -> bool:
+    try:
+        msgspec.convert(
+            [value] if is_list and not isinstance(value, list) else value, kind, strict=strict
+        )
+    except msgspec.ValidationError:
+        return False
+    return True
+
+
+def envelope_of(values: Mapping[str, Any], *, enc_hook: Callable[[Any], Any] = repr) -> bytes:
+    """Return what `--json` prints.
+
+    Args:
+        values: What to print.
+        enc_hook: Makes JSON of what msgspec does not know; by default as Python shows it.
+
+    Raises:
+        Exception: Whatever `enc_hook` raises.
+    """
+    return msgspec.json.format(msgspec.json.encode(values, enc_hook=enc_hook), indent=2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from pegboard._discovery import find_mods
 from pegboard._style import Style
 
 if TYPE_CHECKING:
@@ -15,6 +16,10 @@ __all__ = ["banner"]
 
 _WIDTH = 100
 _COLUMN = 18
+_INNER = "not from outside"
+
+WEBSOCKET = "websocket_handler"
+"""The `@export` keyword by which a WebSocket transport, whichever it is, serves an export."""
 
 
 def banner(app: App, urls: Sequence[str], server: str, *, style: Style) -> str:
@@ -30,35 +35,43 @@ def banner(app: App, urls: Sequence[str], server: str, *, style: Style) -> str:
         [
             *(f"{style.bold(style.green(url))}" for url in urls),
             style.dim(f"{server}, project {app.project}{', development' if app.dev else ''}"),
-            *_mods(app, style),
-            *_open(app, style),
+            *_exports(app, style),
             *_problems(app, style),
             style.dim("Ctrl+C stops it."),
         ]
     )
 
 
-def _mods(app: App, style: Style) -> Iterator[str]:
-    by_mod: dict[str, list[Export]] = {}
+def _exports(app: App, style: Style) -> Iterator[str]:
+    """Name each export once, beside who can reach it from outside."""
+    levels: dict[int | None, list[str]] = {}
     for export in app.registry:
-        by_mod.setdefault(export.mod, []).append(export)
-    if not by_mod:
-        yield "No mods yet: pegboard new mod hello"
-    for mod, exports in sorted(by_mod.items()):
-        names = ", ".join(sorted(export.name for export in exports))
-        yield from _wrapped(f"  {style.bold(mod)}", len(mod), names)
-
-
-def _open(app: App, style: Style) -> Iterator[str]:
-    """Say which exports can be reached from outside, and by whom: what is not named cannot."""
-    levels: dict[int, list[str]] = {}
-    for export in app.registry:
-        if export.options.api:
+        if _is_reachable(export):
             levels.setdefault(max(export.required_level, 0), []).append(export.address)
-    for level, addresses in sorted(levels.items()):
+        elif not (export.options.initial or export.options.exit_f):
+            levels.setdefault(None, []).append(export.address)
+    if not len(app.registry.table):
+        yield _nothing(app)
+    inner = levels.pop(None, [])
+    for level, addresses in sorted(levels.items(), key=lambda each: each[0] or 0):
         who = "open to everyone" if level == 0 else f"from level {level}"
         paint = style.yellow if level == 0 else style.bold
         yield from _wrapped(f"  {paint(who)}", len(who), "  ".join(_compact(addresses)))
+    if inner:
+        yield from _wrapped(f"  {style.dim(_INNER)}", len(_INNER), "  ".join(_compact(inner)))
+
+
+def _is_reachable(export: Export) -> bool:
+    """Whether a transport serves it: over HTTP, or as what handles a WebSocket."""
+    return export.options.api or bool(export.declaration.plugin_options.get(WEBSOCKET))
+
+
+def _nothing(app: App) -> str:
+    if app.mods.status:
+        return "No mod serves: pegboard mods says why"
+    if find_mods(app.project):
+        return "No mods are loaded"
+    return "No mods yet: pegboard new mod hello"
 
 
 def _problems(app: App, style: Style) -> Iterator[str]:

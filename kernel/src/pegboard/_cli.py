@@ -5,6 +5,7 @@ What lies behind it, the modules `_cli_*`, needs click, which comes with the ext
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib.util import find_spec
 
@@ -21,6 +22,7 @@ def main() -> None:
     Raises:
         SystemExit: Always, with 0 for success, 1 for an error, 2 for wrong usage.
     """
+    _open_streams()
     if find_spec("click") is None:
         print("the command line needs: pip install 'pegboard[cli]'", file=sys.stderr)  # noqa: T201 - for the user
         sys.exit(USAGE_ERROR)
@@ -28,3 +30,10 @@ def main() -> None:
         from pegboard._cli_root import root
 
         root.main(prog_name="pegboard")
+
+
+def _open_streams() -> None:
+    """Give streams that the shell has closed (`>&-`) a place to go: Python makes them None."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123 - as long as the process

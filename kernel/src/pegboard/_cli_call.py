@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from base64 import b64decode
+from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import anyio
 import click
@@ -15,16 +15,16 @@ import msgspec
 
 from pegboard._arguments import envelope_of, read_arguments
 from pegboard._cli_option import as_json, project, with_app
+from pegboard._context import CallContext
+from pegboard._pipeline import failure
 from pegboard._result import Result
 from pegboard._stream import is_stream, items_of
-from pegboard.errors import InputError, PegboardError
+from pegboard.errors import InputError, NotFoundError, PegboardError
 
 if TYPE_CHECKING:
     from pegboard._app import App
 
 __all__ = ["call"]
-
-_logger = logging.getLogger("pegboard.call")
 
 _PART = 1 << 20  # bytes of a file that are read at once
 
@@ -40,40 +40,22 @@ def call(
 ) -> None:
     """Call an export and print what it answers.
 
-    A value is read as JSON of the parameter's type where it is that, else as text; a key that
-    comes several times makes a list. The items of a stream are printed line by line. Status 0
-    means success, 1 an error, 2 wrong usage.
+    A value is read as JSON where the parameter takes that, else as text; a key that comes several
+    times makes a list. The items of a stream are printed line by line; what the mod itself prints
+    goes to standard error. Status 0 means success, 1 an error, 2 wrong usage.
     """
-    work = partial(_call, address=address, words=words, as_json=as_json)
+    work = partial(
+        _call, address=address, words=words, as_json=as_json, out=_Output(sys.stdout.buffer)
+    )
     context.exit(with_app(project, work, log_level="WARNING"))
 
 
-async def _call(app: App, *, address: str, words: tuple[str, ...], as_json: bool) -> int:
-    result = await _answer(app, address, words)
-    if as_json and not is_stream(result):
-        click.echo(envelope_of(result.as_dict()))
-    elif result.is_error():
-        click.secho(f"{result.error}: {result.info.help_text}", fg="red", err=True)
-        _print(result.get())
-    else:
-        try:
-            await _show(result)
-        except (BrokenPipeError, PegboardError):
-            raise
-        except Exception:
-            _logger.exception("%s failed while its answer was read", address)
-            return 1
-    app.run_tasks(result)
-    return int(result.is_error())
-
-
-async def _answer(app: App, address: str, words: tuple[str, ...]) -> Result[Any]:
-    from pegboard._context import CallContext
-
+async def _call(
+    app: App, *, address: str, words: tuple[str, ...], as_json: bool, out: _Output
+) -> int:
     slot = app.registry.table.get(address)
     if slot is None or slot.export is None:
-        unknown: Result[Any] = await app.call(address)
-        return unknown
+        return await _unknown(app, address, as_json=as_json, out=out)
     try:
         values = read_arguments(words, slot.export.binding)
     except InputError as error:
@@ -81,40 +63,93 @@ async def _answer(app: App, address: str, words: tuple[str, ...]) -> Result[Any]
     try:
         args, kwargs = slot.export.binding.bind(values)
     except InputError as error:
-        return Result.from_error(error).set_origin(slot.export.origin)
-    return await app.invoke(slot, CallContext(app), args, kwargs)
+        refused: Result[Any] = Result.from_error(error).set_origin(slot.export.origin)
+        return out.tell(refused, as_json=as_json)
+    result = await app.invoke(slot, CallContext(app), args, kwargs)
+    if not result.is_error():
+        try:
+            if as_json and not is_stream(result):
+                out.line(envelope_of(result.as_dict(), enc_hook=_plain))
+            else:
+                await out.show(result)
+        except (BrokenPipeError, PegboardError):
+            raise
+        except Exception as error:  # noqa: BLE001 - becomes the answer, and is logged
+            return out.tell(failure(app, slot.export, error, args, kwargs), as_json=as_json)
+    app.run_tasks(result)
+    return out.tell(result, as_json=as_json) if result.is_error() else 0
 
 
-async def _show(result: Result[Any]) -> None:
-    kind = result.result.data_type
-    if is_stream(result):
-        async for item in items_of(result):
-            _print(item)
-        return
-    data = await result.aget()
-    if kind == "binary":
-        _write(data["data"])
-    elif kind == "file":
-        _write(b64decode(data))
-    elif kind == "file_path":
-        async with await anyio.open_file(data, "rb") as file:
-            while part := await file.read(_PART):
-                _write(part)
+async def _unknown(app: App, address: str, *, as_json: bool, out: _Output) -> int:
+    mod = address.rpartition(".")[0]
+    status = app.mods.status.get(mod)
+    if status is not None and status.state != "active":
+        state = "failed" if status.state == "failed" else "is off"
+        reason = status.reason.removeprefix(f"mod {mod}: ")
+        result: Result[Any] = Result.from_error(NotFoundError(f"mod {mod} {state}: {reason}"))
     else:
-        _print(data)
+        result = await app.call(address)
+    return out.tell(result, as_json=as_json)
 
 
-def _print(data: Any) -> None:
-    if data is None:
-        return
-    if isinstance(data, bytes):
-        _write(data)
-    elif isinstance(data, str):
-        click.echo(data)
-    else:
-        click.echo(msgspec.json.encode(data, enc_hook=repr))
+class _Output:
+    """Standard output as it was before what mods print was led elsewhere."""
+
+    def __init__(self, target: BinaryIO) -> None:
+        self._target = target
+
+    def tell(self, result: Result[Any], *, as_json: bool) -> int:
+        """Write an error and return its status."""
+        if as_json:
+            self.line(envelope_of(result.as_dict()))
+        else:
+            click.secho(f"{result.error}: {result.info.help_text}", fg="red", err=True)
+            self.value(result.get())
+        return 1
+
+    async def show(self, result: Result[Any]) -> None:
+        """Write the data of a result as what it is."""
+        kind = result.result.data_type
+        if is_stream(result):
+            async for item in items_of(result):
+                self.value(item)
+            return
+        data = await result.aget()
+        if kind == "binary":
+            self.write(data["data"])
+        elif kind == "file":
+            self.write(b64decode(data))
+        elif kind == "file_path":
+            async with await anyio.open_file(data, "rb") as file:
+                while part := await file.read(_PART):
+                    self.write(part)
+        else:
+            self.value(data)
+
+    def value(self, data: Any) -> None:
+        """Write bytes as they are, text as a line, all else as a line of JSON, None not at all."""
+        if isinstance(data, bytes):
+            self.write(data)
+        elif isinstance(data, str):
+            self.line(data.encode("utf-8", "replace"))
+        elif data is not None:
+            self.line(msgspec.json.encode(data, enc_hook=_plain))
+
+    def line(self, data: bytes) -> None:
+        """Write a line."""
+        self.write(data + b"\n")
+
+    def write(self, data: bytes) -> None:
+        """Write bytes, and hand them on at once."""
+        self._target.write(data)
+        self._target.flush()
 
 
-def _write(data: bytes) -> None:
-    sys.stdout.buffer.write(data)
-    sys.stdout.buffer.flush()
+def _plain(value: Any) -> Any:
+    """Say what a type that msgspec does not know is in JSON, as transports do."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, PurePath):
+        return str(value)
+    msg = f"{type(value).__qualname__} cannot be sent as JSON"
+    raise TypeError(msg)

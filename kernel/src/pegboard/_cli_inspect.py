@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +13,7 @@ import click
 from pegboard._arguments import envelope_of
 from pegboard._cli_option import as_json, project, with_app
 from pegboard._cli_table import show_table
+from pegboard._discovery import misnamed_mods
 from pegboard._logging import configure
 
 if TYPE_CHECKING:
@@ -86,22 +89,33 @@ def show(project: Path, *, as_json: bool) -> None:
 @as_json
 @click.pass_context
 def doctor(context: click.Context, project: Path, *, as_json: bool) -> None:
-    """Check the set-up; status 1 if something does not work."""
+    """Check the set-up; status 1 if something does not work. A warning leaves it at 0."""
     from pegboard._doctor import examine
 
     configure("text", "CRITICAL")
-    checks = anyio.run(examine, project)
+    with redirect_stdout(sys.stderr):  # which is for what mods print
+        checks = anyio.run(examine, project)
     is_healthy = all(check.ok for check in checks)
     if as_json:
         click.echo(envelope_of({"ok": is_healthy, "checks": checks}))
     else:
-        rows = [(check.name, "ok" if check.ok else "failed", check.detail) for check in checks]
+        rows = [(check.name, check.state, check.detail) for check in checks]
         show_table(("check", "state", "detail"), rows)
     context.exit(0 if is_healthy else 1)
 
 
 async def _mods(app: App) -> list[dict[str, Any]]:
-    return [
+    misnamed = [
+        {
+            "name": each.name,
+            "state": "off",
+            "exports": [],
+            "origin": str(each.path),
+            "reason": each.problem,
+        }
+        for each in misnamed_mods(app.project)
+    ]
+    return misnamed + [
         {
             "name": name,
             "state": status.state,

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
 from pegboard._arguments import envelope_of
 from pegboard._cli_option import as_json, project, with_app
+from pegboard._discovery import find_mods
+
+if TYPE_CHECKING:
+    from pegboard._app import App
 
 __all__ = ["completion", "new", "test"]
+
+ABANDONED_GRACE = 3.0
+"""Seconds that the app gets to stop while a thread of it cannot be stopped."""
 
 _SHELLS = ("bash", "zsh", "fish")
 
@@ -29,6 +38,10 @@ def mod(name: str, project: Path) -> None:
 
     path = new_mod(project, name)
     click.echo(f"made {path}; try: pegboard call {name}.greet name=Ada, then pegboard serve")
+    hidden = next((each for each in find_mods(None) if each.name == name), None)
+    if hidden is not None:
+        text = f"warning: it takes the place of the mod {name} of {hidden.origin} in this project"
+        click.secho(text, fg="yellow", err=True)
 
 
 @click.command()
@@ -46,26 +59,32 @@ def mod(name: str, project: Path) -> None:
 def test(
     context: click.Context, project: Path, mods: tuple[str, ...], timeout: float, *, as_json: bool
 ) -> None:
-    """Call each export with its samples; status 1 if one fails."""
+    """Call each export with its samples; status 1 if one, or a mod, fails."""
+    work = partial(_test, timeout=timeout, as_json=as_json, out=sys.stdout)
+    chosen = list(mods) if mods else None
+    context.exit(with_app(project, work, log_level="ERROR", testing=True, mods=chosen))
+
+
+async def _test(app: App, *, timeout: float, as_json: bool, out: TextIO) -> int:
+    from pegboard._deadline import Deadline
     from pegboard._selftest import run_samples
 
-    work = partial(run_samples, timeout=timeout)
-    outcomes = with_app(
-        project, work, log_level="ERROR", testing=True, mods=list(mods) if mods else None
-    )
+    outcomes = await run_samples(app, timeout=timeout)
+    if any(each.is_abandoned for each in outcomes):
+        Deadline(ABANDONED_GRACE)  # before anything is printed, since that may fail
     counts = {
         state: sum(each.state == state for each in outcomes)
         for state in ("passed", "failed", "untested")
     }
     if as_json:
-        click.echo(envelope_of({**counts, "outcomes": outcomes}))
+        click.echo(envelope_of({**counts, "outcomes": outcomes}), file=out)
     else:
         for each in outcomes:
             colour = {"passed": "green", "failed": "red"}.get(each.state, "bright_black")
             state = click.style(f"{each.state:<8}", fg=colour)
-            click.echo(f"{state} {each.call}{': ' if each.reason else ''}{each.reason}")
-        click.echo(", ".join(f"{count} {state}" for state, count in counts.items()))
-    context.exit(1 if counts["failed"] else 0)
+            click.echo(f"{state} {each.call}{': ' if each.reason else ''}{each.reason}", file=out)
+        click.echo(", ".join(f"{count} {state}" for state, count in counts.items()), file=out)
+    return 1 if counts["failed"] else 0
 
 
 @click.command(

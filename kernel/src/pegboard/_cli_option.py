@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Awaitable, Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -37,6 +39,9 @@ def with_app(
 ) -> T:
     """Start the app of a project, do something with it, stop it.
 
+    Standard output is for what a command answers: what mods and plugins print meanwhile goes to
+    standard error, and `work` writes to the standard output that it was given before.
+
     Args:
         folder: The project's folder.
         work: What to do.
@@ -46,7 +51,10 @@ def with_app(
 
     async def run() -> T:
         async with App(project=folder, **options) as app:
+            for each in app.config.advice:
+                click.secho(f"warning: {each}", fg="yellow", err=True)
             return await work(app)
 
     configure("text", log_level)
-    return anyio.run(run)
+    with redirect_stdout(sys.stderr):
+        return anyio.run(run)

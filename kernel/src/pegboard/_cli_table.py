@@ -13,6 +13,7 @@ STATE_COLOURS = {
     "active": "green",
     "ok": "green",
     "off": "bright_black",
+    "warning": "yellow",
     "failed": "red",
     "incompatible": "red",
 }

@@ -10,13 +10,14 @@ from __future__ import annotations
 import os
 import re
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
+from pegboard._secret import masked
 from pegboard.errors import ConfigError
 
 __all__ = ["AccessSettings", "AppSettings", "Config", "Setting", "load_config"]
@@ -25,9 +26,9 @@ S = TypeVar("S", bound=msgspec.Struct)
 
 ENVIRONMENT_PREFIX = "PEGBOARD_"
 MANIFESTS = ("pegboard.toml", "tb-manifest.yaml")
-SECRET_WORDS = ("secret", "password", "token", "_key")
 ROOT_SECTIONS = ("app", "plugins", "mods", "access", "serve")
 
+_FORGOTTEN = re.compile(rf"{ENVIRONMENT_PREFIX}({'|'.join(ROOT_SECTIONS)})_[A-Z]".upper())
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::([^}]*))?\}")
 
 
@@ -103,9 +104,13 @@ class Config:
     Args:
         values: Nested values; a dotted name leads to each.
         origins: Where each value came from, by dotted name.
+        advice: What looks like a mistake and is none for certain, for people.
     """
 
-    def __init__(self, values: dict[str, Any], origins: dict[str, str]) -> None:
+    def __init__(
+        self, values: dict[str, Any], origins: dict[str, str], advice: Iterable[str] = ()
+    ) -> None:
+        self.advice = list(advice)
         self._values = values
         self._origins = origins
         self._read: dict[str, msgspec.Struct] = {}
@@ -116,7 +121,9 @@ class Config:
         Raises:
             ConfigError: If a key is unknown or a value does not fit, naming it and its origin.
         """
-        values = self._lookup(name)
+        return self._section(name, kind, self._lookup(name))
+
+    def _section(self, name: str, kind: type[S], values: dict[str, Any]) -> S:
         known = _field_types(kind)
         for key in values:
             if key not in known:
@@ -138,21 +145,27 @@ class Config:
         """Return the allow and deny lists of `plugins` or `mods`.
 
         Raises:
-            ConfigError: If a list is not a list of names.
+            ConfigError: If a key is unknown, or a list is not a list of names.
         """
-        values = self._lookup(name)
-        chosen = {key: values[key] for key in ("allow", "deny") if key in values}
-        chosen = {key: _listed(value) for key, value in chosen.items()}
-        try:
-            return msgspec.convert(chosen, Selection)
-        except msgspec.ValidationError as error:
-            msg = f"section {name} (from {self.origin(name)}): {error}"
-            raise ConfigError(msg) from error
+        return self._section(name, Selection, self._own_values(name))
+
+    def _own_values(self, name: str) -> dict[str, Any]:
+        """Return what is said of all plugins or mods; a table in `[plugins]` is one plugin's."""
+        has_tables = name == "plugins"
+        return {
+            key: value
+            for key, value in self._lookup(name).items()
+            if not (has_tables and isinstance(value, dict))
+        }
 
     def origin(self, name: str) -> str:
         """Return where a setting came from."""
         found = [self._origins[each] for each in self._origins if each.startswith(name)]
         return self._origins.get(name) or next(iter(found), "default")
+
+    def sources(self) -> list[str]:
+        """Return all places that settings came from: files, variables, the caller."""
+        return sorted(set(self._origins.values()))
 
     def check_plugins(self, names: Iterable[str]) -> None:
         """Make sure that each section `[plugins.NAME]` is that of a plugin that exists.
@@ -179,8 +192,8 @@ class Config:
         return sorted(found, key=lambda each: each.name)
 
     def _setting(self, name: str, value: Any) -> Setting:
-        is_secret = bool(value) and any(word in name for word in SECRET_WORDS)
-        return Setting(name=name, value="***" if is_secret else value, origin=self.origin(name))
+        shown = masked(name.rpartition(".")[2], value)
+        return Setting(name=name, value=shown, origin=self.origin(name))
 
     def _lookup(self, name: str) -> dict[str, Any]:
         values: Any = self._values
@@ -239,7 +252,16 @@ def load_config(
             origin = _section_origin(origins, section)
             msg = f"unknown section {section!r} (from {origin}); known: {_names(ROOT_SECTIONS)}"
             raise ConfigError(msg)
-    return Config(values, origins)
+    return Config(values, origins, _advice(environment))
+
+
+def _advice(environment: Iterable[str]) -> Iterator[str]:
+    for name in sorted(environment):
+        forgotten = _FORGOTTEN.match(name)
+        if forgotten and "__" not in name:
+            section, rest = forgotten[1], name[forgotten.end(1) + 1 :]
+            meant = f"{ENVIRONMENT_PREFIX}{section}__{rest}"
+            yield f"the variable {name} sets nothing; did you mean {meant}?"
 
 
 def _section_origin(origins: Mapping[str, str], section: str) -> str:

@@ -15,7 +15,15 @@ import msgspec
 
 from pegboard.errors import PluginError
 
-__all__ = ["ModCandidate", "PluginCandidate", "PluginManifest", "find_mods", "find_plugins"]
+__all__ = [
+    "MisnamedMod",
+    "ModCandidate",
+    "PluginCandidate",
+    "PluginManifest",
+    "find_mods",
+    "find_plugins",
+    "misnamed_mods",
+]
 
 PLUGIN_GROUP = "pegboard.plugins"
 MOD_GROUP = "pegboard.mods"
@@ -100,6 +108,20 @@ class ModCandidate(msgspec.Struct, frozen=True, kw_only=True):
     origin: str = ""
 
 
+class MisnamedMod(msgspec.Struct, frozen=True, kw_only=True):
+    """A file or package among the mods that no `import` can name.
+
+    Attributes:
+        name: Its name without ending.
+        path: Where it is.
+        problem: What is wrong with it and how to mend that.
+    """
+
+    name: str
+    path: Path
+    problem: str
+
+
 def find_plugins() -> list[PluginCandidate]:
     """Return the plugins of all installed distributions, by name."""
     found = {}
@@ -160,16 +182,34 @@ def package_for(folder: Path) -> str:
     return f"{PROJECT_PREFIX}{checksum:08x}"
 
 
+def misnamed_mods(project: Path | None) -> list[MisnamedMod]:
+    """Return what lies among the mods of a project and cannot be loaded for its name."""
+    found = [] if project is None else _mod_paths(project / "mods")
+    return [
+        MisnamedMod(name=name, path=path, problem=f"no module can be called {name!r}: rename it")
+        for name, path in found
+        if not _is_importable(name)
+    ]
+
+
 def _folder_mods(folder: Path) -> Iterator[ModCandidate]:
+    for name, path in _mod_paths(folder):
+        if _is_importable(name):
+            yield mod_at(path)
+
+
+def _mod_paths(folder: Path) -> Iterator[tuple[str, Path]]:
     if not folder.is_dir():
         return
     for path in sorted(folder.iterdir()):
         if path.name.startswith(("_", ".")):
             continue
-        is_mod = path.suffix == ".py" or (path / "__init__.py").is_file()
-        stem = path.name.removesuffix(".py")
-        if is_mod and stem.isidentifier() and not keyword.iskeyword(stem):
-            yield mod_at(path)
+        if path.suffix == ".py" or (path / "__init__.py").is_file():
+            yield path.name.removesuffix(".py"), path
+
+
+def _is_importable(name: str) -> bool:
+    return name.isidentifier() and not keyword.iskeyword(name)
 
 
 def _entry_points(group: str) -> Iterable[Any]:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pegboard._advice import advice
 from pegboard._app import App
 from pegboard._failure import flattened
 from pegboard._listen import listen
@@ -23,10 +24,25 @@ if TYPE_CHECKING:
     from pegboard._mods import ModStatus
     from pegboard._plugins import PluginStatus
 
-__all__ = ["examine"]
+__all__ = ["Check", "examine"]
 
 
-async def examine(project: Path) -> list[HealthCheck]:
+class Check(HealthCheck, frozen=True, kw_only=True):
+    """What was found, and how bad it is.
+
+    Attributes:
+        is_warning: Whether it works, but not as it should.
+    """
+
+    is_warning: bool = False
+
+    @property
+    def state(self) -> str:
+        """In one word."""
+        return "failed" if not self.ok else "warning" if self.is_warning else "ok"
+
+
+async def examine(project: Path) -> list[Check]:
     """Return the answers of all checks for a project; none raises."""
     checks = [_python(), _bytecode()]
     try:
@@ -35,102 +51,101 @@ async def examine(project: Path) -> list[HealthCheck]:
             checks += _statuses("plugin", app.plugins.status)
             checks += _statuses("mod", app.mods.status)
             checks += _health(app)
+            checks += [
+                Check(name="advice", ok=True, is_warning=True, detail=each) for each in advice(app)
+            ]
     except (PegboardError, BaseExceptionGroup) as error:
         known = flattened(error)
         if known is None:
             raise
-        checks.append(HealthCheck(name="start", ok=False, detail=str(known)))
+        checks.append(Check(name="start", ok=False, detail=str(known)))
     return checks
 
 
-def _python() -> HealthCheck:
+def _python() -> Check:
     ok = sys.version_info >= (3, 11) and sys.implementation.name == "cpython"
     detail = f"{platform.python_implementation()} {platform.python_version()} at {sys.executable}"
-    return HealthCheck(name="python", ok=ok, detail=detail)
+    return Check(name="python", ok=ok, detail=detail)
 
 
-def _bytecode() -> HealthCheck:
+def _bytecode() -> Check:
     """Check that compiled modules are kept: without them each start compiles everything anew."""
     if sys.dont_write_bytecode:
         detail = "PYTHONDONTWRITEBYTECODE is set: each start compiles everything anew"
-        return HealthCheck(name="byte-compilation", ok=False, detail=detail)
+        return Check(name="byte-compilation", ok=True, is_warning=True, detail=detail)
     source = str(sys.modules[App.__module__].__file__)
     cached = Path(importlib.util.cache_from_source(source))
     ok = cached.exists() or os.access(_existing(cached.parent), os.W_OK)
     detail = "kept" if ok else f"{cached.parent} is not writable: python -m compileall as its owner"
-    return HealthCheck(name="byte-compilation", ok=ok, detail=detail)
+    return Check(name="byte-compilation", ok=True, is_warning=not ok, detail=detail)
 
 
-def _config(app: App) -> Iterator[HealthCheck]:
-    app.config.section("serve", ServeSettings)
-    origins = {each.origin for each in app.config.settings()} - {"default"}
-    detail = ", ".join(sorted(origins)) or "defaults only"
-    yield HealthCheck(name="configuration", ok=True, detail=detail)
+def _config(app: App) -> Iterator[Check]:
+    detail = ", ".join(app.config.sources()) or "defaults only"
+    yield Check(name="configuration", ok=True, detail=detail)
 
 
-def _data(app: App) -> Iterator[HealthCheck]:
+def _data(app: App) -> Iterator[Check]:
     folder = _existing(app.data)
     try:
         with tempfile.TemporaryFile(dir=folder):
             ok, detail = True, str(app.data)
     except OSError as error:
         ok, detail = False, f"cannot write in {folder}: {error.strerror or error}"
-    yield HealthCheck(name="data folder", ok=ok, detail=detail)
+    yield Check(name="data folder", ok=ok, detail=detail)
 
 
-def _server(app: App) -> Iterator[HealthCheck]:
+def _server(app: App) -> Iterator[Check]:
     settings = app.config.section("serve", ServeSettings)
     try:
         server = choose_server(app, settings)
     except PegboardError as error:
-        yield HealthCheck(name="server", ok=False, detail=str(error))
+        yield Check(name="server", ok=False, detail=str(error))
     else:
         offered = sorted(
             each.name for _, each in app.hooks.all("serve", app=app, settings=settings)
         )
         detail = f"{server.name}, of {', '.join(offered)}"
-        yield HealthCheck(name="server", ok=True, detail=detail)
+        yield Check(name="server", ok=True, detail=detail)
     for path in filter(None, (settings.certfile, settings.keyfile)):
         readable = os.access(path, os.R_OK)
         detail = path if readable else f"{path} cannot be read"
-        yield HealthCheck(name="certificate", ok=readable, detail=detail)
+        yield Check(name="certificate", ok=readable, detail=detail)
 
 
-def _port(app: App) -> Iterator[HealthCheck]:
+def _port(app: App) -> Iterator[Check]:
     settings = app.config.section("serve", ServeSettings)
     try:
         for each in listen(settings.host, settings.port):
             each.close()
     except PegboardError as error:
-        yield HealthCheck(name="port", ok=False, detail=str(error))
+        yield Check(name="port", ok=False, detail=str(error))
     else:
         detail = f"{settings.port} of {settings.host} is free"
-        yield HealthCheck(name="port", ok=True, detail=detail)
+        yield Check(name="port", ok=True, detail=detail)
 
 
 def _statuses(
     kind: str, statuses: dict[str, PluginStatus] | dict[str, ModStatus]
-) -> Iterator[HealthCheck]:
+) -> Iterator[Check]:
     broken = {name: each for name, each in statuses.items() if each.state not in ("active", "off")}
     for name, status in broken.items():
-        yield HealthCheck(
-            name=f"{kind} {name}", ok=False, detail=f"{status.state}: {status.reason}"
-        )
+        yield Check(name=f"{kind} {name}", ok=False, detail=f"{status.state}: {status.reason}")
     if not broken:
         active = [name for name, each in statuses.items() if each.state == "active"]
-        yield HealthCheck(name=f"{kind}s", ok=True, detail=", ".join(sorted(active)) or "none")
+        yield Check(name=f"{kind}s", ok=True, detail=", ".join(sorted(active)) or "none")
 
 
-def _health(app: App) -> Iterator[HealthCheck]:
+def _health(app: App) -> Iterator[Check]:
     """Ask the plugins themselves; one that raises is unhealthy."""
     for each in app.hooks.implementations("health"):
         name = each.plugin_name
         try:
             answers: Any = app.hooks.call(name, "health", app=app) or ()
             for check in answers:
-                yield HealthCheck(name=f"{name}: {check.name}", ok=check.ok, detail=check.detail)
+                yield Check(name=f"{name}: {check.name}", ok=check.ok, detail=check.detail)
         except Exception as error:  # noqa: BLE001 - that is what is being found out
-            yield HealthCheck(name=name, ok=False, detail=f"{type(error).__name__}: {error}")
+            yield Check(name=name, ok=False, detail=f"{type(error).__name__}: {error}")
 
 
 def _existing(path: Path) -> Path:

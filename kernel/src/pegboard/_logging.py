@@ -7,10 +7,15 @@ Only the command line calls `configure`. An app that is embedded logs to the log
 from __future__ import annotations
 
 import logging
+import os
 import re
 import sys
 from datetime import UTC, datetime
-from typing import Literal, TextIO
+from importlib.util import find_spec
+from pathlib import Path
+from textwrap import indent
+from traceback import TracebackException
+from typing import Any, Literal, TextIO
 
 import msgspec
 
@@ -21,13 +26,25 @@ LogFormat = Literal["text", "json"]
 LIBRARIES = ("uvicorn.error", "hypercorn.error", "asyncio", "anyio")
 """Loggers that say much below a warning that only their own developers need."""
 
+_LINE_ENDS = str.maketrans({end: repr(end)[1:-1] for end in "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"})
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _COLOURS = {"WARNING": "\x1b[33m", "ERROR": "\x1b[31m", "CRITICAL": "\x1b[31;1m"}
 _PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
 
 
+_MACHINERY = (
+    "<frozen importlib",
+    *(
+        f"{Path(spec.origin).parent}{os.sep}"
+        for name in ("pegboard", "importlib", "anyio", "asyncio")
+        if (spec := find_spec(name)) and spec.origin
+    ),
+)
+"""Files whose frames say nothing of the user's code, as they only lead there."""
+
+
 class TextFormatter(logging.Formatter):
-    """One line for a record, with its traceback below.
+    """One line for a record; below it, indented, the frames of its traceback that matter.
 
     Args:
         colours: Whether the line may be coloured.
@@ -39,10 +56,35 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the text of a record; no control character of a message reaches a terminal."""
+        record.exc_text = None  # another formatter may have left its own there
         text = super().format(record)
+        record.exc_text = None
         text = _CONTROL.sub("\N{MIDDLE DOT}", text)
         colour = _COLOURS.get(record.levelname) if self._colours else None
         return f"{colour}{text}\x1b[0m" if colour else text
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name of the base class
+        """Return the line itself, which a line end in the message does not end."""
+        return super().formatMessage(record).translate(_LINE_ENDS)
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - the name of the base class
+        """Return the traceback without the frames that only lead to the user's code."""
+        trace = TracebackException(*ei)
+        _shorten(trace)
+        return indent("".join(trace.format()).rstrip(), "  ")
+
+
+def _shorten(trace: TracebackException | None) -> None:
+    """Keep the frames of the user's code; where there are none, all."""
+    seen: set[int] = set()
+    while trace is not None and id(trace) not in seen:
+        seen.add(id(trace))
+        own = [frame for frame in trace.stack if not frame.filename.startswith(_MACHINERY)]
+        if own or hasattr(trace, "lineno"):  # a SyntaxError, which names file and line itself
+            trace.stack[:] = own
+        for each in trace.exceptions or ():
+            _shorten(each)
+        trace = trace.__cause__ or (None if trace.__suppress_context__ else trace.__context__)
 
 
 class JsonFormatter(logging.Formatter):

@@ -10,7 +10,6 @@ import os
 import signal
 import socket
 import sys
-import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -20,24 +19,33 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import msgspec
 
+from pegboard._advice import advice
 from pegboard._app import App
 from pegboard._config import AppSettings, load_config
+from pegboard._deadline import Deadline
+from pegboard._discovery import find_plugins
 from pegboard._listen import listen, url_of
 from pegboard._logging import LogFormat, configure
+from pegboard._plugins import OFFICIAL_PLUGINS
 from pegboard._style import Style
 from pegboard.contracts.server import ServeSettings
-from pegboard.errors import ConfigError, MissingPluginError
+from pegboard.errors import ConfigError, MissingPluginError, PegboardError
 
 if TYPE_CHECKING:
     from pegboard.contracts.server import Server
 
 __all__ = ["ServeRequest", "announcement", "choose_server", "run_app", "serve"]
 
+KNOWN_SERVERS = ("hypercorn", "uvicorn")
+"""Servers whose plugin is `pegboard-server-` and their name."""
+
 STOP_GRACE = 25.0
 """Seconds that the app gets, beyond the shutdown timeout, to run exit functions and lifespans."""
 
 HASTE_GRACE = 3.0
 """The same after a second signal, when nobody wants to wait."""
+
+_DISTRIBUTION = "pegboard-server-"
 
 _logger = logging.getLogger("pegboard.serve")
 
@@ -87,7 +95,7 @@ def serve(request: ServeRequest) -> int:
         PegboardError: If the app or the server cannot be started.
     """
     _, settings = request.read_settings()
-    sockets = listen(settings.host, settings.port)
+    sockets = _listening(settings)
     try:
         if settings.workers > 1:
             from pegboard._workers import supervise
@@ -97,6 +105,17 @@ def serve(request: ServeRequest) -> int:
     finally:
         for each in sockets:
             each.close()
+
+
+def _listening(settings: ServeSettings) -> list[socket.socket]:
+    """Bind; who has no server is told that first, as a free port would not help."""
+    try:
+        return listen(settings.host, settings.port)
+    except ConfigError:
+        names = {each.name for each in find_plugins()}
+        if not any(name.startswith("server_") for name in names) and names <= OFFICIAL_PLUGINS:
+            raise _no_server() from None
+        raise
 
 
 def run_app(
@@ -127,11 +146,14 @@ def run_app(
         parent,
     )
     uses_uvloop = settings.backend == "asyncio" and _has_uvloop()
-    anyio.run(
-        process.run,
-        backend=settings.backend,
-        backend_options={"use_uvloop": True} if uses_uvloop else {},
-    )
+    try:
+        anyio.run(
+            process.run,
+            backend=settings.backend,
+            backend_options={"use_uvloop": True} if uses_uvloop else {},
+        )
+    finally:
+        process.withdraw_deadlines()
     return 0
 
 
@@ -162,27 +184,53 @@ def choose_server(app: App, settings: ServeSettings) -> Server:
 
     Raises:
         MissingPluginError: If none is installed, or not the one that is asked for.
-        ConfigError: If the one that is asked for cannot do what is asked of it.
+        ConfigError: If the one that is asked for is unknown, not active, or cannot do what is
+            asked of it.
     """
-    offered: list[Server] = [
+    everyone: list[Server] = [
         server for _, server in app.hooks.all("serve", app=app, settings=settings)
     ]
-    if settings.server != "auto":
-        offered = [server for server in offered if server.name == settings.server]
-        if not offered:
-            distribution = f"pegboard-server-{settings.server}"
-            raise MissingPluginError(f"--server {settings.server}", distribution)
+    offered = [each for each in everyone if settings.server in ("auto", each.name)]
     if not offered:
-        raise MissingPluginError("pegboard serve", "pegboard-server-uvicorn")
+        raise _not_offered(app, settings.server, [each.name for each in everyone])
     able = [server for server in offered if settings.needs <= server.features]
     if not able:
         lacks = ", ".join(sorted(settings.needs - offered[0].features))
-        msg = (
-            f"{' and '.join(server.name for server in offered)} cannot do {lacks}: "
-            "pip install pegboard-server-hypercorn"
-        )
-        raise ConfigError(msg)
+        names = " and ".join(server.name for server in offered)
+        other = next((each for each in everyone if settings.needs <= each.features), None)
+        step = f"take --server {other.name}" if other else f"pip install {_DISTRIBUTION}hypercorn"
+        raise ConfigError(f"{names} cannot do {lacks}: {step}")
     return max(able, key=lambda server: server.rank)
+
+
+def _not_offered(app: App, name: str, offered: Sequence[str]) -> PegboardError:
+    """Return the error that says why there is no such server, and what to do."""
+    if name not in ("auto", *KNOWN_SERVERS):
+        known = ", ".join(sorted({*KNOWN_SERVERS, *offered}))
+        return ConfigError(f"there is no server {name!r}; known: {known}")
+    for plugin, status in app.plugins.status.items():
+        wanted = f"server_{name}" if name != "auto" else "server_"
+        if plugin.startswith(wanted) and status.state != "active":
+            return ConfigError(f"plugin {plugin} is {status.state}: {status.reason}")
+    if name == "auto":
+        return _no_server()
+    return MissingPluginError(f"--server {name}", f"{_DISTRIBUTION}{name}")
+
+
+def _no_server() -> MissingPluginError:
+    return MissingPluginError("pegboard serve", f"{_DISTRIBUTION}uvicorn")
+
+
+def _refuse_misconfigured(app: App) -> None:
+    """Refuse to serve without a plugin whose settings are wrong: that is seen at once.
+
+    Raises:
+        ConfigError: If there is one.
+    """
+    for name, status in app.plugins.status.items():
+        kind, _, text = status.reason.partition(": ")
+        if status.state == "failed" and kind == ConfigError.__name__:
+            raise ConfigError(f"plugin {name}: {text}")
 
 
 class _Process:
@@ -202,6 +250,12 @@ class _Process:
         self._started = started
         self._parent = parent
         self._signals = 0
+        self._deadlines: list[Deadline] = []
+
+    def withdraw_deadlines(self) -> None:
+        """Let the process live: it has ended what it had to."""
+        for each in self._deadlines:
+            each.withdraw()
 
     async def run(self) -> None:
         self._serving = anyio.CancelScope()
@@ -218,7 +272,10 @@ class _Process:
                     tasks.cancel_scope.cancel()
 
     async def _serve(self) -> None:
+        _refuse_misconfigured(self._app)
         server = choose_server(self._app, self._settings)
+        for each in advice(self._app):
+            _logger.warning("%s", each)
         await server.serve(
             self._app.asgi(),
             self._settings,
@@ -239,14 +296,14 @@ class _Process:
         self._signals += 1
         if self._signals == 1:
             _logger.info("stopping (%s); once more stops at once", reason)
-            _exit_after(self._settings.shutdown_timeout + STOP_GRACE)
+            self._deadlines.append(Deadline(self._settings.shutdown_timeout + STOP_GRACE))
             if self._app.is_running:
                 self._app.stopping.set()
             else:
                 self._serving.cancel()
         elif self._signals == 2:
             _logger.warning("stopping at once (%s)", reason)
-            _exit_after(HASTE_GRACE)
+            self._deadlines.append(Deadline(HASTE_GRACE))
             self._serving.cancel()
         else:
             os._exit(1)
@@ -264,20 +321,6 @@ def _signals() -> Iterator[AsyncIterator[int]]:
 async def _never() -> AsyncIterator[int]:
     await anyio.sleep_forever()
     yield 0
-
-
-def _exit_after(seconds: float) -> None:
-    """End the process even if a thread or an exit function hangs; the log says which."""
-
-    def end() -> None:
-        names = {each.name for each in threading.enumerate()} - {timer.name}
-        _logger.critical("not stopped within %g s and cut off; threads: %s", seconds, sorted(names))
-        logging.shutdown()
-        os._exit(1)
-
-    timer = threading.Timer(seconds, end)
-    timer.daemon = True
-    timer.start()
 
 
 def _has_uvloop() -> bool:

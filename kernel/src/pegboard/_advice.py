@@ -1,0 +1,52 @@
+"""What looks like a mistake in a project but keeps nothing from running: said, not raised."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from pegboard._discovery import find_mods, misnamed_mods
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pegboard._app import App
+
+__all__ = ["advice"]
+
+
+def advice(app: App) -> list[str]:
+    """Return what the people who set up this app may have got wrong, a sentence each.
+
+    Args:
+        app: The app, started.
+    """
+    return [*app.config.advice, *_unknown_names(app), *_misnamed(app)]
+
+
+def _unknown_names(app: App) -> Iterator[str]:
+    plugins = app.plugins.status.keys()
+    mods = {each.name for each in find_mods(app.project)} | app.mods.status.keys()
+    exporting = mods | {export.mod for export in app.registry}
+    for section, known in (("plugins", plugins), ("mods", mods)):
+        chosen = app.config.selection(section)
+        yield from _unknown(app, f"{section}.allow", chosen.allow or (), known)
+        yield from _unknown(app, f"{section}.deny", chosen.deny, known)
+    yield from _unknown(app, "access.open_modules", app.access.open_modules, exporting)
+    yield from _unknown(app, "access.protected_modules", app.access.protected_modules, exporting)
+
+
+def _unknown(app: App, setting: str, names: Iterable[str], known: Iterable[str]) -> Iterator[str]:
+    known = set(known)
+    for name in names:
+        if name not in known:
+            close = get_close_matches(name, known, n=1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            origin = app.config.origin(setting)
+            yield f"{setting} (from {origin}) names {name!r}, which is not here{hint}"
+
+
+def _misnamed(app: App) -> Iterator[str]:
+    for each in misnamed_mods(app.project):
+        yield f"{each.path} is no mod: {each.problem}"

@@ -1,0 +1,39 @@
+"""What of the settings is not for other eyes, and what is shown instead."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+__all__ = ["masked"]
+
+MASK = "***"
+
+SECRET_WORDS = ("secret", "password", "passphrase", "token", "credential", "_key")
+"""Parts of names; `_key` leaves `keyfile` alone, which is a path."""
+
+_USER_INFO = re.compile(r"(\b[\w+.-]+://[^\s:/@?#]*:)[^\s/]*@")
+_PARAMETER = re.compile(r"([?&;]\w*(?:secret|password|token|api_key)\w*=)[^&;\s]+", re.IGNORECASE)
+
+
+def masked(name: str, value: Any) -> Any:
+    """Return a value with its secrets hidden, at any depth; one that is empty is shown.
+
+    Args:
+        name: What the value is called; parts of it tell a secret.
+        value: A setting: builtins, or a struct of settings.
+    """
+    if value and any(word in name.lower() for word in SECRET_WORDS):
+        return MASK
+    if isinstance(value, msgspec.Struct):
+        value = msgspec.structs.asdict(value)
+    if isinstance(value, Mapping):
+        return {key: masked(str(key), each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [masked("", each) for each in value]
+    if isinstance(value, str):
+        return _PARAMETER.sub(rf"\1{MASK}", _USER_INFO.sub(rf"\1{MASK}@", value))
+    return value
