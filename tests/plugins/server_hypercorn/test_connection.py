@@ -2,17 +2,16 @@
 
 import re
 
+import anyio
 import pytest
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.events import ConnectionTerminated, DataReceived, StreamEnded
+from h2.settings import SettingCodes
 
-from pegboard.testing.server_suite import RunningServer, running_server
+from pegboard.testing.server_suite import Probe, RunningServer, running_server
 from pegboard_server_hypercorn import HypercornConfig, HypercornServer
 from pegboard_server_hypercorn._guard import why_not
-
-h2 = pytest.importorskip("h2")
-from h2.config import H2Configuration  # noqa: E402 - it is not installed everywhere
-from h2.connection import H2Connection  # noqa: E402
-from h2.events import ConnectionTerminated, DataReceived, StreamEnded  # noqa: E402
-from h2.settings import SettingCodes  # noqa: E402
 
 BACKENDS = pytest.mark.parametrize("backend", ["asyncio", "uvloop", "trio"])
 
@@ -31,6 +30,26 @@ def test_an_http_2_client_that_goes_while_a_stream_is_blocked_leaves_nothing(bac
             client.close()
         running.begin_stop()
         assert running.ends_within(1.5)
+
+
+class GivingUp(Probe):
+    """Gives a download up whose client takes nothing for a moment."""
+
+    async def _flood(self, receive, send):
+        with anyio.move_on_after(0.3):
+            await super()._flood(receive, send)
+        self.entered.set()
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "uvloop"])
+def test_a_download_that_was_given_up_does_not_hold_up_a_stop(backend, monkeypatch):
+    monkeypatch.setattr("pegboard.testing.server_suite.Probe", GivingUp)
+    with running_server(HypercornServer(), backend, shutdown_timeout=20.0) as running:
+        client = running.client()
+        client.send(b"GET /flood HTTP/1.1\r\nhost: a\r\n\r\n")
+        assert running.probe.entered.wait(5)
+        running.begin_stop()
+        assert running.ends_within(3)
 
 
 @BACKENDS

@@ -18,6 +18,7 @@ from hypercorn.asyncio.worker_context import WorkerContext
 from pegboard_server_hypercorn._translation import (
     duplicate,
     forbid_upgrade,
+    is_given_up,
     logger,
     release,
     say_goodbye,
@@ -31,6 +32,7 @@ __all__ = ["serve"]
 
 _DISCONNECT_GRACE = 0.2
 _CANCEL_GRACE = 1.0
+_CLOSE_GRACE = 10.0
 
 
 async def serve(
@@ -92,6 +94,15 @@ class _Connection(TCPServer):
     async def _initiate_server_close(self) -> None:
         await say_goodbye(self.protocol)
         await super()._initiate_server_close()
+
+    async def _close(self) -> None:
+        # A client that reads nothing would keep the rest of its answer, and the socket, for ever.
+        grace = 0.0 if is_given_up(self.protocol) else _CLOSE_GRACE
+        limit = self.loop.call_later(grace, self.writer.transport.abort)
+        try:
+            await super()._close()
+        finally:
+            limit.cancel()
 
 
 class _Listener:

@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from h2.exceptions import ProtocolError
+from h11 import SEND_BODY
 from hypercorn.config import Config
 from hypercorn.protocol.h2 import H2Protocol
 from hypercorn.protocol.h11 import H11Protocol
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "duplicate",
     "forbid_upgrade",
+    "is_given_up",
     "logger",
     "make_config",
     "make_context",
@@ -75,6 +77,12 @@ def forbid_upgrade(wrapper: Any, config: Config) -> None:
     """Keep a connection from changing to HTTP/2 in clear text where that was not asked for."""
     if "h2" not in config.alpn_protocols and isinstance(wrapper.protocol, H11Protocol):
         setattr(wrapper.protocol, "_check_protocol", _stay)  # noqa: B010 - it has no switch
+
+
+def is_given_up(wrapper: Any) -> bool:
+    """Whether an HTTP/1 connection ends in the middle of an answer."""
+    protocol = wrapper.protocol
+    return isinstance(protocol, H11Protocol) and protocol.connection.our_state is SEND_BODY
 
 
 async def say_goodbye(wrapper: Any) -> None:
