@@ -41,7 +41,7 @@ class PluginManifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         requires: Capabilities or plugins without which it is not activated.
         after: Capabilities or plugins that are activated first where they are there.
         commands: Names of the commands that it adds to `pegboard`.
-        reload: Whether it can be replaced in the running process.
+        reload: Whether its code could be replaced in the running process; nothing does that yet.
     """
 
     api: int
