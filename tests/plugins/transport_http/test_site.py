@@ -173,14 +173,20 @@ async def test_why_something_failed_is_shown_in_development_only(pegboard_app, d
     assert health == {"status": "degraded", "checks": []}
 
 
-async def test_websocket_handlers_are_listed_with_their_address(pegboard_app: AppFactory):
+async def test_websocket_handlers_are_listed_with_their_address_and_not_described(
+    pegboard_app: AppFactory,
+):
     (pegboard_app.project / "mods" / "talk.py").write_text(
         "from pegboard import get_app\n"
         "@get_app().export(mod_name='talk', websocket_handler='room')\n"
         "def room(app):\n    return {'on_connect': lambda conn_id, session: None}\n"
+        "@get_app().export(mod_name='talk', api=True, websocket_handler='hall')\n"
+        "def hall(app):\n    return {'on_connect': lambda conn_id, session: None}\n"
     )
     async with pegboard_app(plugins=["transport_http", "transport_ws"]) as app:
-        assert "/ws/talk/room" in (await HttpClient(app).get("/")).text
+        client = HttpClient(app)
+        assert "/ws/talk/room" in (await client.get("/")).text
+        assert list((await client.get("/openapi.json")).json()["paths"]) == ["/health"]
 
 
 # -- what is sent with them ----------------------------------------------------------------

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pegboard.errors import ConfigError
 from pegboard_transport_http._header import Header, field
 
 if TYPE_CHECKING:
@@ -24,20 +23,11 @@ class Cors:
 
     Args:
         settings: The `cors_` settings.
-
-    Raises:
-        ConfigError: If every origin may bring its user's cookies.
     """
 
     def __init__(self, settings: HttpSettings) -> None:
         self._origins = frozenset(each.lower().rstrip("/") for each in settings.cors_origins)
         self._any = "*" in self._origins
-        if self._any and settings.cors_credentials:
-            msg = (
-                "plugins.transport_http: cors_credentials needs named cors_origins; with `*` "
-                "every site could act as the users of this one"
-            )
-            raise ConfigError(msg)
         self._credentials: list[Header] = (
             [(b"access-control-allow-credentials", b"true")] if settings.cors_credentials else []
         )

@@ -81,7 +81,7 @@ def describe(exports: Iterable[Export], *, title: str, root: str = "") -> dict[s
         title: What the description is called: the name of the app.
         root: Path that the app is mounted at, empty for none.
     """
-    shown = [each for each in exports if each.options.api and each.option(HttpOptions).listed]
+    shown = [each for each in exports if _is_shown(each)]
     described_exports, components = _described(shown)
     paths: dict[str, Any] = {}
     for each in described_exports:
@@ -100,6 +100,12 @@ def describe(exports: Iterable[Export], *, title: str, root: str = "") -> dict[s
     if any(not each.export.public for each in described_exports):
         document["components"]["securitySchemes"] = {"session": _SESSION}
     return document
+
+
+def _is_shown(export: Export) -> bool:
+    """Whether it is called over HTTP; what makes a WebSocket handler is not."""
+    is_handler = bool(export.declaration.plugin_options.get("websocket_handler"))
+    return export.options.api and export.option(HttpOptions).listed and not is_handler
 
 
 def _described(exports: list[Export]) -> tuple[list[_Described], dict[str, Schema]]:

@@ -81,3 +81,16 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     cors_expose: tuple[str, ...] = ("content-disposition", "content-range", "etag", "location")
     cors_credentials: bool = False
     cors_max_age: Seconds = 600.0
+
+    def __post_init__(self) -> None:
+        """Refuse settings that contradict one another.
+
+        Raises:
+            ValueError: If every origin may bring its user's cookies.
+        """
+        if self.cors_credentials and "*" in self.cors_origins:
+            msg = (
+                "`cors_credentials` needs named `cors_origins`; with `*` every site could act as "
+                "the users of this one"
+            )
+            raise ValueError(msg)

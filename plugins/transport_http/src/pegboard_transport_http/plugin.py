@@ -46,7 +46,6 @@ class HttpPlugin:
     async def lifespan(self, app: App) -> AsyncIterator[None]:
         """Follow the table of exports, and end the streams when the app stops."""
         transport = HttpTransport(app, app.settings(NAME))
-        Cors(transport.settings)  # settings that contradict one another fail the plugin here
         self._transports[app] = transport
         unsubscribe = app.registry.subscribe(transport.update)
 
