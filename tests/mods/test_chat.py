@@ -163,6 +163,19 @@ async def test_one_who_left_without_a_goodbye_is_forgotten(pegboard_app: AppFact
             assert (await heard(ada, "welcome"))["here"] == ["Ada"]
 
 
+async def test_all_hear_once_that_somebody_left_who_is_missed_only_when_the_next_one_comes(
+    pegboard_app: AppFactory,
+) -> None:
+    async with pegboard_app(plugins=PLUGINS, mods=MODS) as app, visitor(app, "Ada") as ada:
+        await heard(ada, "welcome")
+        app.state("chat").here["gone"] = chat.SimpleNamespace(name="Ghost")
+        async with visitor(app, "Bob"):
+            assert (await heard(ada, "user_left"))["user"] == "Ghost"
+            assert (await heard(ada, "user_joined"))["user"] == "Bob"
+            await chat.on_disconnect(app, "gone", {})
+        assert (await heard(ada, "user_left"))["user"] == "Bob"
+
+
 async def test_the_room_is_kept_when_the_mod_is_loaded_again(pegboard_app: AppFactory) -> None:
     async with pegboard_app(plugins=PLUGINS, mods=MODS) as app, visitor(app, "Ada") as ada:
         await heard(ada, "welcome")

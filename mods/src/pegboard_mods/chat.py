@@ -67,7 +67,7 @@ async def on_connect(app: App, conn_id: str, session: dict[str, Any]) -> dict[st
     """Welcome a visitor, and tell the others."""
     room = app.state("chat")
     for gone in room.here.keys() - set(app.ws_connections(CHANNEL)):
-        del room.here[gone]  # one who left while being welcomed: there is no goodbye then
+        await _leave(app, gone, unseen_by=conn_id)  # closed; the goodbye is late, or was lost
     if len(room.here) >= MAX_VISITORS:
         return {"accept": False, "reason": "the room is full"}
     name = _free_name(_wanted_name(session), {each.name for each in room.here.values()})
@@ -107,11 +107,15 @@ async def on_message(app: App, conn_id: str, session: dict[str, Any], payload: A
 
 async def on_disconnect(app: App, conn_id: str, session: dict[str, Any]) -> None:
     """Tell those who stay that a visitor has left."""
+    await _leave(app, conn_id)
+
+
+async def _leave(app: App, conn_id: str, unseen_by: str = "") -> None:
     visitor = app.state("chat").here.pop(conn_id, None)
     if visitor is not None:
         left = f"{visitor.name} has left the chat."
         payload = {"event": "user_left", "data": left, "user": visitor.name}
-        await app.ws_broadcast(CHANNEL, payload)
+        await app.ws_broadcast(CHANNEL, payload, source_conn_id=unseen_by)
 
 
 @export(api=True, api_methods=["GET"], page="Chat")
