@@ -171,6 +171,19 @@ async def test_what_cannot_work_is_said_while_the_mod_loads(
             return declared
 
 
+async def test_a_register_function_may_take_the_app_by_keyword_only(app: App) -> None:
+    @app.export(mod_name="Room", websocket_handler="talk")
+    def declare(*, app: App) -> Any:
+        name = app.name
+
+        async def on_message() -> Any:
+            return {"app": name}
+
+        return {"on_message": on_message}
+
+    assert await answer(app) == {"app": "handlers"}
+
+
 async def test_a_register_function_is_not_async(app: App) -> None:
     with pytest.raises(LoadError, match="cannot be async"):
 

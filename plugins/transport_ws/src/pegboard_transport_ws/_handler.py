@@ -99,7 +99,7 @@ def _declared(app: App, export: Export) -> Mapping[str, Callable[..., Any]]:
     if inspect.iscoroutinefunction(function):
         msg = "the function that registers a WebSocket handler cannot be async: it returns a dict"
         raise ConfigError(msg)
-    found = function(app) if inspect.signature(function).parameters else function()
+    found = _register(app, function)
     if not isinstance(found, Mapping) or not found or not set(found) <= set(EVENTS):
         what = f"a dict with {list(found)}" if isinstance(found, Mapping) else repr(found)
         msg = (
@@ -112,6 +112,15 @@ def _declared(app: App, export: Export) -> Mapping[str, Callable[..., Any]]:
             msg = f"{event} has to be a function, not {type(handler).__name__}"
             raise ConfigError(msg)
     return found
+
+
+def _register(app: App, function: Callable[..., Any]) -> Any:
+    parameters = list(inspect.signature(function).parameters.values())
+    if not parameters:
+        return function()
+    first = parameters[0]
+    is_keyword = first.kind is inspect.Parameter.KEYWORD_ONLY
+    return function(**{first.name: app}) if is_keyword else function(app)
 
 
 def _compile(app: App, event: str, function: Callable[..., Any], options: WsOptions) -> Handler:

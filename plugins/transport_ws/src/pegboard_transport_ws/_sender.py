@@ -48,17 +48,20 @@ class SenderPool:
         self._ready: deque[Flushable] = deque()
         self._idle: list[Signal] = []
         self._coming = 0
+        self._is_closed = False
 
     def add(self, flushable: Flushable) -> None:
         """Flush something soon. It is not added again before its flush has begun."""
+        if self._is_closed:
+            return
         self._ready.append(flushable)
         if not self._coming:
             self._call()
 
     def close(self) -> None:
         """Start no task any more, since the task group ends; what is added is forgotten."""
-        self._coming = 1
-        self._ready = deque(maxlen=0)
+        self._is_closed = True
+        self._ready.clear()
 
     def _call(self) -> None:
         self._coming += 1
