@@ -1,16 +1,23 @@
 """Files on disk, sent whole or in parts."""
 
+import asyncio
+import gc
 import os
 import re
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
 import pytest
 
 from pegboard import App, Result
 from pegboard.testing import HttpClient
+from pegboard_transport_http import _download
 from pegboard_transport_http._download import CHUNK
 
 pytestmark = pytest.mark.anyio
@@ -38,6 +45,43 @@ def file(tmp_path: Path) -> Path:
     path.write_bytes(CONTENT)
     os.utime(path, (1_700_000_000, 1_700_000_000))
     return path
+
+
+async def test_head_knows_no_ranges(file: Path) -> None:
+    async with offering(lambda: Result.file_path(file)) as client:
+        answer = await client.head("/api/F/get", headers={"range": "bytes=0-9"})
+    assert (answer.status, answer.headers.content_length) == (200, str(len(CONTENT)))
+    assert answer.headers.content_range is None
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_file_that_nobody_waits_for_any_more_is_closed(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opening, go_on, opened = threading.Event(), threading.Event(), threading.Event()
+    open_file = _download._open
+
+    def hesitate(path: str) -> Any:
+        opening.set()
+        go_on.wait(10)
+        try:
+            return open_file(path)
+        finally:
+            opened.set()
+
+    monkeypatch.setattr(_download, "_open", hesitate)
+    async with offering(lambda: Result.file_path(file)) as client:
+        request = asyncio.create_task(client.get("/api/F/get"))
+        await anyio.to_thread.run_sync(opening.wait)
+        request.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await request
+        del request
+        go_on.set()
+        await anyio.to_thread.run_sync(opened.wait)
+        for _ in range(10):  # until the loop has heard of the result that nobody wants
+            await anyio.lowlevel.checkpoint()
+        gc.collect()
 
 
 async def test_a_file_is_sent_whole_with_what_tells_its_version(file: Path) -> None:

@@ -6,6 +6,7 @@ import logging
 import os
 import secrets
 import stat
+import weakref
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -40,16 +41,33 @@ _FLAGS = (
 )
 
 
+class Descriptor:
+    """A descriptor for reading, closed with `close`, or at the latest when nobody holds it.
+
+    A task that asyncio itself cancels never sees what its thread has opened meanwhile.
+
+    Attributes:
+        number: What the operating system knows it by.
+        close: Closes it, once.
+    """
+
+    __slots__ = ("__weakref__", "close", "number")
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.close = weakref.finalize(self, os.close, number)
+
+
 class OpenFile(msgspec.Struct, frozen=True):
     """A file that is open: what its name stands for may change, this does not.
 
     Attributes:
-        descriptor: Descriptor for reading.
+        descriptor: Where it is read from.
         size: Length in bytes.
         validators: What tells this version from another.
     """
 
-    descriptor: int
+    descriptor: Descriptor
     size: int
     validators: Validators
 
@@ -81,7 +99,7 @@ async def download(exchange: Exchange, result: Result[Any]) -> None:
         await _answer(exchange, result, opened)
     finally:
         with anyio.CancelScope(shield=True):
-            await to_thread.run_sync(os.close, opened.descriptor)
+            await to_thread.run_sync(opened.descriptor.close)
 
 
 async def _answer(exchange: Exchange, result: Result[Any], opened: OpenFile) -> None:
@@ -97,7 +115,8 @@ async def _answer(exchange: Exchange, result: Result[Any], opened: OpenFile) -> 
             await exchange.respond(Response(304, kept))
             return
         wanted = exchange.header(b"range")
-        if wanted is not None and allows_range(exchange.header, opened.validators):
+        is_get = not exchange.is_head  # RFC 9110, 14.2: no other method has ranges
+        if wanted is not None and is_get and allows_range(exchange.header, opened.validators):
             spans = parse_range(wanted.decode("latin-1"), opened.size)
     segments, status = _segments(spans, headers, opened.size)
     length = sum(len(each.text) + each.span.size for each in segments)
@@ -117,7 +136,7 @@ async def _send(exchange: Exchange, segment: Segment, opened: OpenFile, *, path:
     position = segment.span.start
     while position < segment.span.stop:
         wanted = min(CHUNK, segment.span.stop - position)
-        chunk = await to_thread.run_sync(_read, opened.descriptor, wanted, position)
+        chunk = await to_thread.run_sync(_read, opened.descriptor.number, wanted, position)
         if not chunk:
             # The length was promised: only a broken-off response tells the client the truth.
             _logger.error("%s was truncated while it was sent", path)
@@ -165,14 +184,14 @@ def _headers(result: Result[Any], opened: OpenFile) -> list[Header]:
 
 def _open(path: str) -> OpenFile:
     try:
-        descriptor = os.open(path, _FLAGS)
+        descriptor = Descriptor(os.open(path, _FLAGS))
     except (OSError, ValueError) as error:
         _logger.warning("a result names a file that cannot be sent: %s", error)
         msg = "the file is not there any more"
         raise NotFoundError(msg) from error
-    status = os.fstat(descriptor)
+    status = os.fstat(descriptor.number)
     if not stat.S_ISREG(status.st_mode):
-        os.close(descriptor)
+        descriptor.close()
         msg = "this is no file"
         raise NotFoundError(msg)
     etag = f'"{status.st_mtime_ns:x}-{status.st_size:x}-{status.st_ino:x}"'
