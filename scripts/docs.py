@@ -211,7 +211,7 @@ def _hook_nodes() -> list[ast.FunctionDef]:
 
 def commands(_argument: str) -> list[str]:
     """Return the help of all commands."""
-    root = import_module("pegboard._cli_root").root
+    root = import_module("pegboard._cli.root").root
     lines: list[str] = []
     for name, text in helps(root, "pegboard"):
         lines += [f"## {name}", "", "```text", *text.splitlines(), "```", ""]

@@ -388,9 +388,9 @@ def test_a_plugin_whose_settings_are_wrong_keeps_everything_from_serving(tmp_pat
 
 def test_without_a_server_the_port_does_not_matter(tmp_path):
     source = (
-        "import pegboard._serve as serve\n"
+        "import pegboard._serving.serve as serve\n"
         "serve.find_plugins = list\n"
-        "from pegboard._failure import reported\n"
+        "from pegboard._serving.failure import reported\n"
         "with reported():\n"
         "    serve.serve(serve.ServeRequest(config={'serve': {'host': 'no.such.host.invalid'}}))\n"
     )

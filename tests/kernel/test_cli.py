@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from pegboard._arguments import read_arguments
 from pegboard._binding import Binding
-from pegboard._cli_root import root
-from pegboard._scaffold import new_mod
-from pegboard._workers import Delay
+from pegboard._cli.arguments import read_arguments
+from pegboard._cli.root import root
+from pegboard._cli.scaffold import new_mod
+from pegboard._serving.workers import Delay
 from pegboard.errors import ConflictError, InputError
 
 MOD = """
@@ -454,7 +454,8 @@ def test_without_click_it_says_what_to_install():
 
 def test_the_kernel_itself_never_imports_click_or_rich():
     source = (
-        "import sys, pegboard, pegboard._serve, pegboard._workers, pegboard._doctor\n"
+        "import sys, pegboard, pegboard._cli.doctor\n"
+        "import pegboard._serving.serve, pegboard._serving.workers\n"
         "print([name for name in ('click', 'rich') if name in sys.modules])"
     )
     done = subprocess.run(

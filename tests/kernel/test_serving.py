@@ -9,16 +9,16 @@ import threading
 import pytest
 
 from pegboard import App, hookimpl
-from pegboard._banner import banner
-from pegboard._deadline import Deadline
+from pegboard._cli.scaffold import new_mod
 from pegboard._discovery import mod_at
-from pegboard._failure import flattened, reported
-from pegboard._listen import listen, url_of
 from pegboard._loader import load_mod
-from pegboard._logging import JsonFormatter, TextFormatter, configure
-from pegboard._scaffold import new_mod
-from pegboard._serve import ServeRequest, choose_server
-from pegboard._style import Style
+from pegboard._serving.banner import banner
+from pegboard._serving.deadline import Deadline
+from pegboard._serving.failure import flattened, reported
+from pegboard._serving.listen import listen, url_of
+from pegboard._serving.log import JsonFormatter, TextFormatter, configure
+from pegboard._serving.serve import ServeRequest, choose_server
+from pegboard._serving.style import Style
 from pegboard.contracts.server import ServeSettings
 from pegboard.errors import ConfigError, LoadError, MissingPluginError
 
@@ -273,7 +273,7 @@ async def test_the_banner_names_what_handles_websockets():
 
 @pytest.mark.anyio
 async def test_the_banner_without_mods_says_how_to_make_one(monkeypatch):
-    monkeypatch.setattr("pegboard._banner.find_mods", lambda _project: [])
+    monkeypatch.setattr("pegboard._serving.banner.find_mods", lambda _project: [])
     async with App(plugins=[], mods=[]) as app:
         text = banner(app, [], "fast", style=Style(is_on=True))
     assert "pegboard new mod" in text

@@ -7,10 +7,10 @@ import sys
 import click
 
 from pegboard import __version__
-from pegboard._cli_call import call
-from pegboard._cli_inspect import config, doctor, mods, plugins
-from pegboard._cli_make import completion, new, test
-from pegboard._cli_serve import serve
+from pegboard._cli.call import call
+from pegboard._cli.inspect import config, doctor, mods, plugins
+from pegboard._cli.make import completion, new, test
+from pegboard._cli.serve import serve
 from pegboard._discovery import PluginCandidate, find_plugins
 from pegboard._plugins import HookCaller
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from pegboard._discovery import find_mods
-from pegboard._style import Style
+from pegboard._serving.style import Style
 
 if TYPE_CHECKING:
     from pegboard._app import App

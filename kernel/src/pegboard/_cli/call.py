@@ -13,8 +13,8 @@ import anyio
 import click
 import msgspec
 
-from pegboard._arguments import envelope_of, read_arguments
-from pegboard._cli_option import as_json, project, with_app
+from pegboard._cli.arguments import envelope_of, read_arguments
+from pegboard._cli.option import as_json, project, with_app
 from pegboard._context import CallContext
 from pegboard._pipeline import failure
 from pegboard._result import Result

@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pegboard._advice import advice
 from pegboard._app import App
-from pegboard._failure import flattened
-from pegboard._listen import listen
 from pegboard._page import HealthCheck
-from pegboard._serve import choose_server
+from pegboard._serving.advice import advice
+from pegboard._serving.failure import flattened
+from pegboard._serving.listen import listen
+from pegboard._serving.serve import choose_server
 from pegboard.contracts.server import ServeSettings
 from pegboard.errors import PegboardError
 

@@ -2,8 +2,8 @@
 
 The parent binds the sockets, starts the workers, starts a crashed one again, forwards signals and
 waits until all have ended. It runs no event loop and no app. Each worker is
-`python -m pegboard._workers`; a pair of sockets tells the parent that it is ready, and the worker
-that its parent has gone.
+`python -m pegboard._serving.workers`; a pair of sockets tells the parent that it is ready, and the
+worker that its parent has gone.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from pegboard._failure import INTERRUPTED, reported
-from pegboard._serve import STOP_GRACE, ServeRequest, announcement, run_app
+from pegboard._serving.failure import INTERRUPTED, reported
+from pegboard._serving.serve import STOP_GRACE, ServeRequest, announcement, run_app
 from pegboard.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ class _Worker:
         environment = {**os.environ, TASK_VARIABLE: msgspec.json.encode(task).decode()}
         with theirs:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "pegboard._workers"],
+                [sys.executable, "-m", "pegboard._serving.workers"],
                 env=environment,
                 pass_fds=[*sockets, theirs.fileno()],
                 process_group=0,  # a Ctrl+C in the terminal is for the parent, which forwards it

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pegboard._style import Style
+from pegboard._serving.style import Style
 from pegboard.errors import PegboardError
 
 __all__ = ["INTERRUPTED", "flattened", "reported"]

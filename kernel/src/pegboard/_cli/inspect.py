@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import click
 
-from pegboard._arguments import envelope_of
-from pegboard._cli_option import as_json, project, with_app
-from pegboard._cli_table import show_table
+from pegboard._cli.arguments import envelope_of
+from pegboard._cli.option import as_json, project, with_app
+from pegboard._cli.table import show_table
 from pegboard._discovery import misnamed_mods
-from pegboard._logging import configure
+from pegboard._serving.log import configure
 
 if TYPE_CHECKING:
     from pegboard._app import App
@@ -90,7 +90,7 @@ def show(project: Path, *, as_json: bool) -> None:
 @click.pass_context
 def doctor(context: click.Context, project: Path, *, as_json: bool) -> None:
     """Check the set-up; status 1 if something does not work. A warning leaves it at 0."""
-    from pegboard._doctor import examine
+    from pegboard._cli.doctor import examine
 
     configure("text", "CRITICAL")
     with redirect_stdout(sys.stderr):  # which is for what mods print

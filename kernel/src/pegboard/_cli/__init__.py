@@ -1,6 +1,7 @@
 """The command `pegboard`: its door, which needs nothing but the kernel.
 
-What lies behind it, the modules `_cli_*`, needs click, which comes with the extra `cli`.
+What lies behind it, the other modules of this package that are commands, needs click, which comes
+with the extra `cli`.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import os
 import sys
 from importlib.util import find_spec
 
-from pegboard._failure import reported
+from pegboard._serving.failure import reported
 
 __all__ = ["main"]
 
@@ -27,7 +28,7 @@ def main() -> None:
         print("the command line needs: pip install 'pegboard[cli]'", file=sys.stderr)  # noqa: T201 - for the user
         sys.exit(USAGE_ERROR)
     with reported():  # from here on, since Ctrl+C may come while all of this is imported
-        from pegboard._cli_root import root
+        from pegboard._cli.root import root
 
         root.main(prog_name="pegboard")
 

@@ -19,15 +19,15 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import msgspec
 
-from pegboard._advice import advice
 from pegboard._app import App
 from pegboard._config import AppSettings, load_config
-from pegboard._deadline import Deadline
 from pegboard._discovery import find_plugins
-from pegboard._listen import listen, url_of
-from pegboard._logging import LogFormat, configure
 from pegboard._plugins import OFFICIAL_PLUGINS
-from pegboard._style import Style
+from pegboard._serving.advice import advice
+from pegboard._serving.deadline import Deadline
+from pegboard._serving.listen import listen, url_of
+from pegboard._serving.log import LogFormat, configure
+from pegboard._serving.style import Style
 from pegboard.contracts.server import ServeSettings
 from pegboard.errors import ConfigError, MissingPluginError, PegboardError
 
@@ -98,7 +98,7 @@ def serve(request: ServeRequest) -> int:
     sockets = _listening(settings)
     try:
         if settings.workers > 1:
-            from pegboard._workers import supervise
+            from pegboard._serving.workers import supervise
 
             return supervise(request, settings, sockets)
         return run_app(request, sockets)
@@ -167,7 +167,7 @@ def announcement(
         if request.log_format == "json":
             _logger.info("serving", extra={"urls": urls, "server": server.name})
             return
-        from pegboard._banner import banner
+        from pegboard._serving.banner import banner
 
         runs_on = "uvloop" if settings.backend == "asyncio" and _has_uvloop() else settings.backend
         workers = f", {settings.workers} workers" if settings.workers > 1 else ""

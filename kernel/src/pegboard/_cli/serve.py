@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from pegboard._cli_option import project
+from pegboard._cli.option import project
 
 __all__ = ["serve"]
 
@@ -65,8 +65,8 @@ def serve(
     Ctrl+C, or the signal TERM, lets running requests end, tells streams and sockets, and runs
     what the mods have for their end. Once more stops at once.
     """
-    from pegboard._serve import ServeRequest
-    from pegboard._serve import serve as run
+    from pegboard._serving.serve import ServeRequest
+    from pegboard._serving.serve import serve as run
 
     if mods and no_mods:
         msg = "--mod and --no-mods exclude each other"

@@ -12,7 +12,7 @@ import anyio
 import click
 
 from pegboard._app import App
-from pegboard._logging import configure
+from pegboard._serving.log import configure
 
 __all__ = ["as_json", "project", "with_app"]
 

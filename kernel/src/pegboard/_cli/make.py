@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from pegboard._arguments import envelope_of
-from pegboard._cli_option import as_json, project, with_app
+from pegboard._cli.arguments import envelope_of
+from pegboard._cli.option import as_json, project, with_app
 from pegboard._discovery import find_mods
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def new() -> None:
 @project
 def mod(name: str, project: Path) -> None:
     """Make mods/NAME.py: a small mod that works."""
-    from pegboard._scaffold import new_mod
+    from pegboard._cli.scaffold import new_mod
 
     path = new_mod(project, name)
     click.echo(f"made {path}; try: pegboard call {name}.greet name=Ada, then pegboard serve")
@@ -66,8 +66,8 @@ def test(
 
 
 async def _test(app: App, *, timeout: float, as_json: bool, out: TextIO) -> int:
-    from pegboard._deadline import Deadline
-    from pegboard._selftest import run_samples
+    from pegboard._cli.selftest import run_samples
+    from pegboard._serving.deadline import Deadline
 
     outcomes = await run_samples(app, timeout=timeout)
     if any(each.is_abandoned for each in outcomes):
@@ -98,7 +98,7 @@ def completion(shell: str) -> None:
     """Print what makes a shell complete `pegboard`."""
     from click.shell_completion import get_completion_class
 
-    from pegboard._cli_root import root
+    from pegboard._cli.root import root
 
     complete = get_completion_class(shell)
     if complete is None:
