@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from pegboard import App, Result
+from pegboard import App, Result, current_request
 from pegboard.testing import HttpClient, HttpResponse
 
 pytestmark = pytest.mark.anyio
@@ -263,6 +263,33 @@ async def test_a_future_is_awaited() -> None:
 
     got = await answer(lambda: Result.future(later()))
     assert got.result().get() == {"n": 1}
+
+
+async def test_a_future_runs_in_its_call_and_keeps_the_tasks_of_both_results() -> None:
+    done: list[str] = []
+    app = App("tasks", plugins=["transport_http"], mods=[])
+
+    async def later() -> Result[Any]:
+        request = current_request()
+        assert request is not None
+        return Result.ok(request.path).task(lambda: done.append("inner"))
+
+    @app.export(mod_name="R", api=True)
+    async def make() -> Result[Any]:
+        return Result.future(later()).task(lambda: done.append("outer"))
+
+    async with app:
+        got = await HttpClient(app).get("/api/R/make")
+    assert got.result().get() == "/api/R/make"
+    assert got.json()["origin"] == ["R", "make", "tb"]
+    assert sorted(done) == ["inner", "outer"]
+
+
+@pytest.mark.parametrize("make", [Result.json, Result.ok])
+async def test_tasks_run_also_where_the_answer_cannot_be_sent(make: Callable[..., Any]) -> None:
+    done: list[str] = []
+    got = await answer(lambda: make(object()).task(lambda: done.append("task")))
+    assert (got.status, done) == (500, ["task"])
 
 
 async def test_tasks_run_after_the_response_has_left() -> None:

@@ -98,7 +98,7 @@ class Endpoint:
             send: Takes the response.
             as_events: Whether the result is wanted as server-sent events.
         """
-        content = None
+        content = result = None
         started = False
         app = self._app
         try:
@@ -161,6 +161,8 @@ class Endpoint:
                     what=self.export.address,
                     origin=self.export.origin,
                 )
+            if result is not None:
+                app.run_tasks(result)
         finally:
             if content is not None:
                 content.close()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from anyio import CapacityLimiter
 
-from pegboard import Result
+from pegboard import Result, call_context
 from pegboard.errors import InputError, NotFoundError
 from pegboard_transport_http._body import BodyReader
 from pegboard_transport_http._compression import Compressor
@@ -155,6 +155,9 @@ class HttpTransport:
     ) -> None:
         """Answer with a result of any kind, then start its tasks. Raises nothing but cancellation.
 
+        The tasks belong to what the export has done: they run also where its answer cannot be
+        sent, or nobody is there any more to take it.
+
         Args:
             exchange: The request.
             result: What the export answered.
@@ -162,9 +165,11 @@ class HttpTransport:
             row: Whether a plain value is sent bare.
             as_events: Whether it is wanted as server-sent events.
         """
+        results = [result]
         try:
             if result.result.data_type == "future":
-                result = await _awaited(result)
+                result = await _awaited(result, context)
+                results.append(result)
             if as_events and result.is_ok() and _is_event(result):
                 result = _as_stream(result)
             if result.result.data_type == "stream":
@@ -176,7 +181,8 @@ class HttpTransport:
                 await self._respond(exchange, result, row=row)
         except Exception as error:  # noqa: BLE001 - becomes the answer
             await self.fail(exchange, error, what=exchange.scope["path"], origin=_origin(result))
-        self.app.run_tasks(result)
+        for each in results:
+            self.app.run_tasks(each)
 
     async def _respond(self, exchange: Exchange, result: Result[Any], *, row: bool) -> None:
         response = render(result, row=row, enveloped=exchange.wants_envelope)
@@ -290,12 +296,17 @@ def _as_stream(result: Result[Any]) -> Result[Any]:
     return events
 
 
-async def _awaited(result: Result[Any]) -> Result[Any]:
-    """Return a result with the data that its future brings."""
+async def _awaited(result: Result[Any], context: CallContext) -> Result[Any]:
+    """Return a result with the data that its future brings, in the surroundings of the call."""
     data = result.result.data
     if inspect.isawaitable(data):
-        data = await data
+        token = call_context.set(context)
+        try:
+            data = await data
+        finally:
+            call_context.reset(token)
     if isinstance(data, Result):
+        data.origin = data.origin or result.origin
         return data
     kind = type(data).__name__
     return msgspec.structs.replace(
