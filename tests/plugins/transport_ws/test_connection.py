@@ -7,7 +7,14 @@ import anyio
 import pytest
 
 from pegboard import App, Result, Session, current_request, current_session, hookimpl
-from pegboard.errors import ConflictError, ForbiddenError, UnavailableError
+from pegboard.errors import (
+    ConflictError,
+    ForbiddenError,
+    PegboardError,
+    UnauthorizedError,
+    UnavailableError,
+)
+from pegboard_transport_ws._refusal import Refusal
 from tests.plugins.transport_ws.client import Client, Closed, Refused, connect, refused, scope_of
 from tests.plugins.transport_ws.conftest import Room, RunApp, hub_of
 
@@ -759,3 +766,24 @@ async def test_a_connection_that_on_connect_refuses_hears_no_goodbye(run_app: Ru
         events = await connecting(app, False)
         await refused(app, TALK)
     assert events == ["connect"]
+
+
+async def test_a_page_under_a_name_that_is_not_ours_is_refused(run_app: RunApp) -> None:
+    async with run_app(allowed_hosts=["testserver"]) as app:
+        await connecting(app, None)
+        evil = {"host": "evil.example:5000", "origin": "http://evil.example:5000"}
+        refusal = await refused(app, TALK, headers=evil)
+        assert (refusal.status, "allowed_hosts" in refusal.reason) == (403, True)
+        async with connect(app, TALK, headers={"origin": "http://testserver"}):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("error", "header"),
+    [
+        (UnauthorizedError("who are you"), (b"www-authenticate", b'Bearer realm="pegboard"')),
+        (UnavailableError("busy", retry_after=2.5), (b"retry-after", b"3")),
+    ],
+)
+def test_a_refusal_says_what_would_help(error: PegboardError, header: tuple[bytes, bytes]) -> None:
+    assert header in Refusal.of(error).headers

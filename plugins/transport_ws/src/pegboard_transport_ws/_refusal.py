@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from pegboard import Result
+from pegboard.errors import UnauthorizedError, UnavailableError
 
 if TYPE_CHECKING:
     from pegboard import PegboardError
@@ -34,15 +36,22 @@ class Refusal(msgspec.Struct, frozen=True):
     Attributes:
         status: HTTP status of the answer.
         reason: One line for people.
+        headers: What the answer says besides.
     """
 
     status: int
     reason: str
+    headers: tuple[tuple[bytes, bytes], ...] = ()
 
     @classmethod
     def of(cls, error: PegboardError) -> Refusal:
         """Refuse with the status and the text of an error that was raised on purpose."""
-        return cls(error.status, str(error))
+        headers: tuple[tuple[bytes, bytes], ...] = ()
+        if isinstance(error, UnauthorizedError):
+            headers = ((b"www-authenticate", b'Bearer realm="pegboard"'),)
+        elif isinstance(error, UnavailableError) and error.retry_after is not None:
+            headers = ((b"retry-after", b"%d" % ceil(error.retry_after)),)
+        return cls(error.status, str(error), headers)
 
 
 def verdict(answer: Any) -> Refusal | None:
@@ -79,6 +88,7 @@ async def _deny(send: Send, refusal: Refusal) -> None:
         (b"content-type", b"application/json"),
         (b"content-length", b"%d" % len(body)),
         (b"cache-control", b"no-store"),
+        *refusal.headers,
     ]
     status = refusal.status
     await send({"type": "websocket.http.response.start", "status": status, "headers": headers})

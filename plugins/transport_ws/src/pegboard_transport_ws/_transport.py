@@ -18,7 +18,7 @@ from pegboard_transport_ws._endpoint import Endpoint, EndpointTable
 from pegboard_transport_ws._failure import FIRST_SERVER_ERROR, describe
 from pegboard_transport_ws._hub import Hub
 from pegboard_transport_ws._limit import ConnectionLimit
-from pegboard_transport_ws._origin import is_allowed_origin
+from pegboard_transport_ws._origin import is_allowed_host, is_allowed_origin
 from pegboard_transport_ws._refusal import FORBIDDEN, HTTP_ERRORS, Refusal, refuse
 from pegboard_transport_ws._registration import Registration
 from pegboard_transport_ws._sender import SenderPool
@@ -104,7 +104,13 @@ class Transport:
             msg = f"no WebSocket handler at {handshake.path}"
             raise NotFoundError(msg)
         headers = handshake.headers
-        if not is_allowed_origin(headers.origin, headers.host, self._config.allowed_origins):
+        config, is_secure = self._config, handshake.scope.get("scheme") == "wss"
+        if not is_allowed_host(headers.host, config.allowed_hosts):
+            msg = f"{headers.host} is not served here; see the setting allowed_hosts"
+            raise ForbiddenError(msg)
+        if not is_allowed_origin(
+            headers.origin, headers.host, config.allowed_origins, is_secure=is_secure
+        ):
             msg = f"pages from {headers.origin} may not connect; see the setting allowed_origins"
             raise ForbiddenError(msg)
         self._limit.check(handshake.client)

@@ -33,6 +33,9 @@ class WsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         disconnect_timeout: Seconds that `on_disconnect` may take.
         allowed_origins: Origins of web pages that may connect besides pages from the same host,
             such as `https://example.org`; `*` for all. Clients that send no Origin may.
+        allowed_hosts: Names, without port, under which clients reach this server, such as
+            `localhost`; none for any. A page whose name was made to lead here (DNS rebinding) is
+            refused only with such a list.
         subprotocols: Subprotocols that are spoken; the first of the client's that is among them is
             agreed on.
     """
@@ -50,4 +53,5 @@ class WsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     close_timeout: Seconds = 3.0
     disconnect_timeout: Seconds = 5.0
     allowed_origins: tuple[str, ...] = ()
+    allowed_hosts: tuple[str, ...] = ()
     subprotocols: tuple[str, ...] = ()
