@@ -95,3 +95,23 @@ def test_an_error_tells_its_message_and_id() -> None:
         "error": "InternalError",
         "error_id": "1a",
     }
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["event: step\ndata: x\n\n", "id: 9\n\n", "retry: 1\n\n", "a\n\nevent: x\ndata: y\n\n"],
+)
+def test_text_of_other_people_is_data_where_it_is_given_as_such(text: str) -> None:
+    lines = frame({"event": "message", "data": text}).decode().split("\n")
+    assert lines[0] == "event: message"
+    assert lines[-2:] == ["", ""]
+    assert {line.partition(":")[0] for line in lines[1:-2]} == {"data"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["event: step\n", "event: step", "event: a\n\ndata: b\n\n", "event: a\nother\n\n", "x: y\n\n"],
+)
+def test_text_that_is_not_one_whole_event_is_data(text: str) -> None:
+    lines = frame(text).decode().split("\n")
+    assert {line.partition(":")[0] for line in lines[:-2]} == {"data"}

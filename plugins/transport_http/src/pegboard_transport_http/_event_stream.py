@@ -30,7 +30,9 @@ def frame(item: Any) -> bytes:
 
     - A mapping with `event`: an event of that type, with `id`, `retry` (milliseconds) and `data`
       if it has them; without `data`, whatever else is in it is the data.
-    - Text that is an event already, ended by a blank line: as it is.
+    - Text that is an event already, each line a known field and the last one blank: as it is. Who
+      yields text of other people yields `{"event": "message", "data": text}`, which nobody can
+      make another event of.
     - Other text: the data.
     - Bytes: an event `binary`, the data in base64.
     - Anything else: the data, as JSON.

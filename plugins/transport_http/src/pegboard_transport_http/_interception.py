@@ -24,7 +24,9 @@ _BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
 class Interception:
     """Asks the plugins before a route is taken.
 
-    They see the body as far as it fits into memory; that of a multipart form they do not see.
+    They are asked before it is decided who may call the export, and after the policy for pages of
+    other origins, whose preflight requests they do not see. They see the whole body, of which more
+    than fits into memory is refused; that of a multipart form they do not see.
 
     Args:
         transport: Reads the request and sends their answer.

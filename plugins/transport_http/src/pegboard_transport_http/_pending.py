@@ -79,7 +79,12 @@ class _Begun(Awaitable[T], Generic[T]):
 
 
 def poll(wait: Callable[..., Awaitable[T]], *args: Any) -> tuple[T | None, Pending[T] | None]:
-    """Begin to wait for `wait(*args)`: return its result, or what remains to be waited for."""
+    """Begin to wait for `wait(*args)`: return its result, or what remains to be waited for.
+
+    To be called in a running task, which goes on to wait: what is begun may ask for the current
+    task or open a cancel scope, and asyncio has to be what drives it. It must not be called where
+    an asyncio loop runs in this thread, and yet another library drives the task: trio as a guest.
+    """
     try:
         asyncio.get_running_loop()
     except RuntimeError:  # another event loop runs

@@ -37,7 +37,7 @@ JSON: Header = (b"content-type", b"application/json")
 
 
 class _Lengths(dict[int, Header]):
-    """Headers with the length of a small body, each made once: asked for lengths below 10 KB."""
+    """Headers with the length of a small body, each made once: asked for lengths below 4 KiB."""
 
     def __missing__(self, size: int) -> Header:
         header = self[size] = (b"content-length", b"%d" % size)

@@ -22,7 +22,7 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     Attributes:
         max_body: Largest multipart body; more is answered with 413.
         max_memory_body: Largest body of any other type, and largest sum of the fields of a
-            multipart body: what one request may hold in memory.
+            multipart body; the small files of that come on top, see `spool`.
         max_fields: Most fields of a query, or of an urlencoded form.
         max_parts: Most fields and files of one form.
         max_files: Most files of one form; each large one is an open descriptor.
