@@ -163,6 +163,8 @@ def announcement(
     """Return a function that says where the app is served: to people, or as a line of the log."""
 
     def announce(app: App, server: Server) -> None:
+        for each in advice(app):
+            _logger.warning("%s", each)
         urls = [url_of(each, is_secure=settings.certfile is not None) for each in sockets]
         if request.log_format == "json":
             _logger.info("serving", extra={"urls": urls, "server": server.name})
@@ -274,8 +276,6 @@ class _Process:
     async def _serve(self) -> None:
         _refuse_misconfigured(self._app)
         server = choose_server(self._app, self._settings)
-        for each in advice(self._app):
-            _logger.warning("%s", each)
         await server.serve(
             self._app.asgi(),
             self._settings,
