@@ -55,16 +55,20 @@ async def test_everything_that_runs_is_told(pegboard_app: AppFactory) -> None:
 
 async def test_open_connections_are_counted(pegboard_app: AppFactory) -> None:
     async with pegboard_app(plugins=PLUGINS, mods=MODS) as app:
-        assert (await seen(app))["connections"] == 0
-        async with WebSocketClient(app).connect("/ws/chat/public_room"):
-            assert (await seen(app))["connections"] == 1
+        assert (await seen(app))["sockets"]["connections"] == 0
+        async with WebSocketClient(app).connect("/ws/chat/public_room") as visitor:
+            await visitor.receive_json()
+            sockets = (await seen(app))["sockets"]
+            assert (sockets["connections"], sockets["channels"], sockets["sent"]) == (1, 1, 1)
+            overview: Any = (await app.call("system.overview")).get()
+            assert overview["sockets"]["channels"] == {"chat/public_room": 1}
 
 
 async def test_without_websockets_there_are_no_connections_to_count(
     pegboard_app: AppFactory,
 ) -> None:
     async with pegboard_app(plugins=["transport_http"], mods=[system]) as app:
-        assert (await seen(app))["connections"] is None
+        assert (await seen(app))["sockets"] is None
 
 
 async def test_an_export_says_who_may_call_it_and_how(pegboard_app: AppFactory) -> None:

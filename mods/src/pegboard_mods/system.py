@@ -9,8 +9,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
+
 import pegboard
 from pegboard import App, RequestData, Result, get_app
+from pegboard.contracts.channel import Channels
 from pegboard.errors import MissingPluginError
 
 export = get_app("system").tb
@@ -37,7 +40,7 @@ async def overview(app: App, request: RequestData | None = None) -> dict[str, An
         "plugins": _plugins(app, is_insider=is_insider),
         "mods": _mods(app, is_insider=is_insider),
         "exports": _exports(app, is_insider=is_insider),
-        "connections": _connections(app),
+        "sockets": _sockets(app, is_insider=is_insider),
         "statistics": app.statistics(),
     }
 
@@ -113,9 +116,14 @@ def _exports(app: App, *, is_insider: bool) -> list[dict[str, Any]]:
     ]
 
 
-def _connections(app: App) -> int | None:
-    """Count open WebSockets; None where nothing serves any."""
+def _sockets(app: App, *, is_insider: bool) -> dict[str, Any] | None:
+    """Tell what the WebSockets do; None where nothing serves any.
+
+    Which channels there are is for insiders: their names may say who talks to whom.
+    """
     try:
-        return len(app.ws_connections())
+        statistics = app.service(Channels).statistics()  # type: ignore[type-abstract]  # a Protocol stands for its implementations
     except MissingPluginError:
         return None
+    told = msgspec.structs.asdict(statistics)
+    return told if is_insider else told | {"channels": len(statistics.channels)}

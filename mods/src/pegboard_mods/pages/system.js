@@ -24,8 +24,8 @@ async function refresh() {
 }
 
 function draw() {
-  const { app, statistics, connections } = state;
-  update("tiles", tiles(app, statistics, connections).map(tile));
+  const { app, statistics, sockets } = state;
+  update("tiles", [...tiles(app, statistics), ...socketTiles(sockets)].map(tile));
   update("plugins", state.plugins.map(({ name, state: is, version, summary, reason }) =>
     row([name, stateBadge(is), version || "–", reason || summary])));
   update("mods", state.mods.map(({ name, state: is, generation, calls, reason }) =>
@@ -38,16 +38,29 @@ function draw() {
   $("count").textContent = exports.length;
 }
 
-function tiles(app, statistics, connections) {
+function tiles(app, statistics) {
   return [
     ["App", app.development ? `${app.name} (development)` : app.name],
     ["Pegboard", app.version],
     ["Python", app.python],
     ["Up for", duration(app.uptime)],
-    ["Connections", connections === null ? "–" : number.format(connections)],
     ["Failed calls", number.format(statistics.calls_failed)],
     ["Background tasks", number.format(statistics.tasks_running)],
     ["Busy threads", number.format(statistics.threads_busy)],
+  ];
+}
+
+function socketTiles(sockets) {
+  if (sockets === null) return [];
+  const { channels } = sockets; // their members by name, or for outsiders only how many there are
+  const count = typeof channels === "number" ? channels : Object.keys(channels).length;
+  return [
+    ["Connections", number.format(sockets.connections)],
+    ["Channels", number.format(count)],
+    ["Messages sent", number.format(sockets.sent)],
+    ["Messages received", number.format(sockets.received)],
+    ["Messages waiting", number.format(sockets.queued)],
+    ["Messages dropped", number.format(sockets.dropped)],
   ];
 }
 
