@@ -13,6 +13,7 @@ import sys
 import time
 
 import pytest
+import trustme
 
 from pegboard.testing.server_suite import Client
 
@@ -323,7 +324,6 @@ def test_the_log_is_json_when_asked_for(serve):
 
 
 def test_tls_is_served_with_a_certificate(serve, tmp_path):
-    trustme = pytest.importorskip("trustme")
     authority = trustme.CA()
     issued = authority.issue_cert("localhost")
     issued.private_key_and_cert_chain_pem.write_to_path(tmp_path / "both.pem")

@@ -8,7 +8,8 @@ class TestMyServer(ServerSuite):
 ```
 
 The tests talk to real sockets on the loopback interface, with the server on a loop in another
-thread. Those for TLS need `trustme`, those for HTTP/2 need `h2`; without them they are skipped.
+thread. They need `trustme` for TLS, `h2` for HTTP/2 and `uvloop` for the backend of that name. None
+is skipped: what a server does not declare among its features it has to refuse.
 """
 
 from __future__ import annotations
@@ -619,20 +620,24 @@ class ServerSuite:
 
     # -- TLS and HTTP/2 --------------------------------------------------------------------
 
-    def test_tls_with_a_certificate(self, start: Any, tmp_path: Path, server: Server) -> None:
-        if "tls" not in server.features:
-            pytest.skip("the server does not declare TLS")
+    def test_tls_with_a_certificate(
+        self, start: Any, tmp_path: Path, server: Server, backend: str
+    ) -> None:
         settings, context = _certificate(tmp_path)
+        if "tls" not in server.features:
+            _assert_refused(server, backend, "tls", **settings)
+            return
         client = start(**settings).client(context)
         client.send(_request("/hello", close=True))
         assert client.read_all().endswith(b"hello")
 
     def test_plain_text_to_a_tls_port_harms_nobody(
-        self, start: Any, tmp_path: Path, server: Server
+        self, start: Any, tmp_path: Path, server: Server, backend: str
     ) -> None:
-        if "tls" not in server.features:
-            pytest.skip("the server does not declare TLS")
         settings, context = _certificate(tmp_path)
+        if "tls" not in server.features:
+            _assert_refused(server, backend, "tls", **settings)
+            return
         running = start(**settings)
         plain = running.client()
         plain.send(_request("/hello"))
@@ -644,27 +649,23 @@ class ServerSuite:
     def test_a_certificate_that_is_not_there_is_named(
         self, server: Server, tmp_path: Path, backend: str
     ) -> None:
-        if "tls" not in server.features:
-            pytest.skip("the server does not declare TLS")
         missing = str(tmp_path / "missing.pem")
-        settings = _settings(backend, certfile=missing, keyfile=missing)
-        with (
-            _portal(backend) as portal,
-            _listening() as listening,
-            pytest.raises(ConfigError, match=r"missing\.pem"),
-        ):
-            portal.call(_serve_stopped, server, listening.fileno(), settings)
+        reason = r"missing\.pem" if "tls" in server.features else "tls"
+        _assert_refused(server, backend, reason, certfile=missing, keyfile=missing)
 
-    def test_http_2_over_tls(self, start: Any, tmp_path: Path, server: Server) -> None:
-        if "http2" not in server.features:
-            pytest.skip("the server does not declare HTTP/2")
+    def test_http_2_over_tls(
+        self, start: Any, tmp_path: Path, server: Server, backend: str
+    ) -> None:
         settings, context = _certificate(tmp_path)
+        if missing := {"http2", "tls"} - server.features:
+            _assert_refused(server, backend, "|".join(missing), http2=True, **settings)
+            return
         context.set_alpn_protocols(["h2"])
         client = start(http2=True, **settings).client(context)
         assert _http2_get(client, "/hello") == b"hello"
 
     def test_http_2_in_clear_text_only_where_it_was_asked_for(
-        self, start: Any, server: Server
+        self, start: Any, server: Server, backend: str
     ) -> None:
         client = start().client()
         client.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
@@ -677,17 +678,17 @@ class ServerSuite:
         assert not client.read_until(b"\r\n\r\n").startswith(b"HTTP/1.1 101")
         if "http2" in server.features:
             assert _http2_get(start(http2=True).client(), "/hello") == b"hello"
+        else:
+            _assert_refused(server, backend, "http2", http2=True)
 
-    def test_what_it_cannot_do_is_refused(self, server: Server, backend: str) -> None:
-        if "http2" in server.features:
-            pytest.skip("the server declares what could be asked for")
-        settings = _settings(backend, http2=True)
-        with (
-            _portal(backend) as portal,
-            _listening() as listening,
-            pytest.raises(ConfigError, match="http2"),
-        ):
-            portal.call(_serve_stopped, server, listening.fileno(), settings)
+
+def _assert_refused(server: Server, backend: str, reason: str, **settings: Any) -> None:
+    with (
+        _portal(backend) as portal,
+        _listening() as listening,
+        pytest.raises(ConfigError, match=reason),
+    ):
+        portal.call(_serve_stopped, server, listening.fileno(), _settings(backend, **settings))
 
 
 async def _answer(send: Send, body: bytes) -> None:
@@ -722,7 +723,6 @@ def _listening() -> Iterator[socket.socket]:
 
 def _portal(backend: str) -> AbstractContextManager[BlockingPortal]:
     if backend == "uvloop":
-        pytest.importorskip("uvloop")
         return start_blocking_portal("asyncio", {"use_uvloop": True})
     return start_blocking_portal(backend)
 
@@ -817,7 +817,8 @@ def _settled(read: Callable[[], int]) -> int:
 
 
 def _certificate(folder: Path) -> tuple[dict[str, str], ssl.SSLContext]:
-    trustme = pytest.importorskip("trustme")
+    import trustme
+
     authority = trustme.CA()
     issued = authority.issue_cert("localhost")
     certfile, keyfile = folder / "server.pem", folder / "server.key"
@@ -829,7 +830,6 @@ def _certificate(folder: Path) -> tuple[dict[str, str], ssl.SSLContext]:
 
 
 def _http2_get(client: Client, path: str) -> bytes:
-    pytest.importorskip("h2")
     from h2.config import H2Configuration
     from h2.connection import H2Connection
     from h2.events import DataReceived, StreamEnded
