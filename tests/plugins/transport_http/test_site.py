@@ -373,3 +373,15 @@ async def test_an_app_that_stops_wants_no_new_work(pegboard_app: AppFactory):
         app.stopping.set()
         response = await HttpClient(app).get("/health")
     assert (response.status, response.json()["status"]) == (503, "stopping")
+
+
+async def test_a_version_is_recognised_in_any_list_of_tags(served):
+    async with served() as client:
+        address = "/openapi.json"
+        tag = (await client.get(address)).headers.etag
+        for known in (tag, f'"a,b", {tag}', f'W/"x",{tag.removeprefix("W/")}', "*"):
+            answer = await client.get(address, headers={"if-none-match": known})
+            assert (answer.status, answer.headers.etag) == (304, tag)
+        quoted = f'"x, {tag.removeprefix("W/")[1:-1]}"'
+        answer = await client.get(address, headers={"if-none-match": quoted})
+        assert answer.status == 200

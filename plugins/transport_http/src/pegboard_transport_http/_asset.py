@@ -30,10 +30,12 @@ class Asset(msgspec.Struct, frozen=True):
     Attributes:
         content_type: Its media type.
         body: Its bytes.
+        digest: Hash of them.
     """
 
     content_type: bytes
     body: bytes
+    digest: str
 
 
 class Assets(msgspec.Struct, frozen=True):
@@ -56,7 +58,8 @@ def assets() -> Assets:
     for file in sorted(files(__package__).joinpath("static").iterdir(), key=lambda one: one.name):
         kind = _TYPES.get(file.name[file.name.rfind(".") :])
         if kind is not None:
-            found[file.name] = Asset(kind, file.read_bytes())
-            digest.update(file.name.encode() + b"\0" + found[file.name].body)
+            body = file.read_bytes()
+            found[file.name] = Asset(kind, body, sha256(body).hexdigest())
+            digest.update(file.name.encode() + b"\0" + body)
     folder = f"{ASSETS}/{digest.hexdigest()[:16]}"
     return Assets(folder, {f"{folder}/{name}": asset for name, asset in found.items()})

@@ -12,7 +12,7 @@ from email.utils import format_datetime, parsedate_to_datetime
 
 import msgspec
 
-__all__ = ["Validators", "allows_range", "judge"]
+__all__ = ["Validators", "allows_range", "judge", "lists_tag"]
 
 GetHeader = Callable[[bytes], bytes | None]
 
@@ -45,14 +45,14 @@ def judge(header: GetHeader, validators: Validators) -> int:
     if_match = _text(header(b"if-match"))
     unmodified = _date(header(b"if-unmodified-since"))
     if if_match is not None:
-        if not _lists(if_match, validators.etag, weak=False):
+        if not lists_tag(if_match, validators.etag, weak=False):
             return 412
     elif unmodified is not None and validators.modified > unmodified:
         return 412
     if_none_match = _text(header(b"if-none-match"))
     modified = _date(header(b"if-modified-since"))
     if if_none_match is not None:
-        if _lists(if_none_match, validators.etag, weak=True):
+        if lists_tag(if_none_match, validators.etag, weak=True):
             return 304
     elif modified is not None and validators.modified <= modified:
         return 304
@@ -69,7 +69,14 @@ def allows_range(header: GetHeader, validators: Validators) -> bool:
     return _date(value.encode("latin-1")) == validators.modified
 
 
-def _lists(value: str, etag: str, *, weak: bool) -> bool:
+def lists_tag(value: str, etag: str, *, weak: bool) -> bool:
+    """Whether a list of entity tags, or `*`, names this one.
+
+    Args:
+        value: The list.
+        etag: A strong tag with its quotes.
+        weak: Whether a weak tag in the list will do.
+    """
     if value.strip() == "*":
         return True
     tags = _ETAG.findall(value)

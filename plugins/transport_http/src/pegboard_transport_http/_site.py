@@ -18,6 +18,7 @@ from pegboard.contracts.asgi import Route
 from pegboard.errors import MethodNotAllowedError, NotFoundError
 from pegboard_transport_http._asset import ASSETS, assets
 from pegboard_transport_http._compression import Compressor
+from pegboard_transport_http._condition import lists_tag
 from pegboard_transport_http._exchange import Exchange
 from pegboard_transport_http._head import HeadCheck, check_path
 from pegboard_transport_http._health import Health
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["site_routes"]
 
 METHODS = ("GET", "HEAD")
+ETAG = b"etag"
 FAVICON = "/favicon.ico"
 ROOTS = 16
 """Most mount points that the description is kept for."""
@@ -121,7 +123,8 @@ class Site:
         is_versioned = path.startswith(ASSETS)
         found = assets().by_path[path if is_versioned else f"{assets().folder}/icon.svg"]
         keep = FOREVER if is_versioned else ASK_AGAIN
-        return Response(200, [(b"content-type", found.content_type), keep], found.body)
+        kind = (b"content-type", found.content_type)
+        return Response(200, [kind, keep, _etag(found.digest)], found.body)
 
     def _index(self, root: str) -> Response:
         from pegboard_transport_http._index import draw_index
@@ -160,10 +163,15 @@ def _unless_known(response: Response, known: bytes) -> Response:
     """Name the version of a response, and answer 304 to whoever has it (RFC 9110, 13.1.2)."""
     if NEVER in response.headers:
         return response
-    tag = b'"%s"' % sha256(response.body).hexdigest()[:24].encode()
-    # weak, since compressed or not it is the same version
-    headers = [*response.headers, (b"etag", b"W/" + tag)]
-    tags = {each.strip().removeprefix(b"W/") for each in known.split(b",")}
-    if tags & {tag, b"*"}:
+    headers = [*response.headers]
+    if ETAG not in dict(headers):
+        headers.append(_etag(sha256(response.body).hexdigest()))
+    etag = dict(headers)[ETAG].decode().removeprefix("W/")
+    if lists_tag(known.decode("latin-1"), etag, weak=True):
         return Response(304, headers)
     return Response(response.status, headers, response.body)
+
+
+def _etag(digest: str) -> Header:
+    """Return the tag of a version: weak, since compressed or not it is the same version."""
+    return ETAG, f'W/"{digest[:24]}"'.encode()
