@@ -7,9 +7,11 @@ import anyio
 import pytest
 
 from pegboard import App, RequestData, Result, hookimpl, parse_query
+from pegboard._discovery import PluginCandidate
+from pegboard._plugins import PluginStatus
 from pegboard._stream import items_of
 from pegboard.contracts.asgi import Route
-from pegboard.errors import ConfigError, PluginError
+from pegboard.errors import ConfigError, LoadError, PluginError
 
 pytestmark = pytest.mark.anyio
 
@@ -212,3 +214,14 @@ async def test_an_app_that_does_not_run_says_so_over_http():
 async def test_a_name_that_comes_a_million_times_is_collected_in_linear_time():
     """Quadratic time would take minutes, and the limit of the test run would end it."""
     assert len(parse_query(b"&".join([b"a=1"] * 1_000_000))["a"]) == 1_000_000
+
+
+async def test_a_keyword_of_a_plugin_that_failed_names_the_failure_and_no_installation():
+    app = App("app", plugins=[], mods=[])
+    app.export(mod_name="M", websocket_handler="room")(dict)
+    candidate = PluginCandidate(name="transport_ws", manifest=None, target=None)
+    failed = PluginStatus(candidate=candidate, state="failed", reason="no memory")
+    app.plugins.status["transport_ws"] = failed
+    with pytest.raises(LoadError, match="transport_ws, which is failed: no memory"):
+        async with app:
+            pytest.fail("it started")

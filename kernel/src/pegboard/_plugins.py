@@ -337,8 +337,24 @@ class PluginHost:
             if own:
                 found[active.options] = _converted(own, active.options)
         for key, value in rest.items():
-            _refuse_option(key, value)
+            if value or key not in KNOWN_OPTIONS:
+                raise self._unknown_option(key)
         return found
+
+    def _unknown_option(self, key: str) -> PegboardError:
+        """Return the error that says what to do about an `@export` keyword nobody understands."""
+        distribution = KNOWN_OPTIONS.get(key)
+        if distribution is None:
+            return ConfigError(
+                f"@export does not know the keyword {key!r}, and no active plugin declares it"
+            )
+        name = distribution.removeprefix("pegboard-").replace("-", "_")
+        status = self.status.get(name)
+        if status is None:
+            return MissingPluginError(f"@export({key}=...)", distribution)
+        return PluginError(
+            f"@export({key}=...) needs plugin {name}, which is {status.state}: {status.reason}"
+        )
 
 
 def in_order(
@@ -427,16 +443,6 @@ def _converted(values: dict[str, Any], kind: type[msgspec.Struct]) -> msgspec.St
     except msgspec.ValidationError as error:
         msg = f"@export: {error}"
         raise ConfigError(msg) from error
-
-
-def _refuse_option(key: str, value: Any) -> None:
-    distribution = KNOWN_OPTIONS.get(key)
-    if distribution is None:
-        msg = f"@export does not know the keyword {key!r}, and no active plugin declares it"
-        raise ConfigError(msg)
-    if value:
-        what = f"@export({key}=...)"
-        raise MissingPluginError(what, distribution)
 
 
 def _invoke(implementation: Any, arguments: Mapping[str, Any]) -> Any:
