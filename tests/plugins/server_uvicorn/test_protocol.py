@@ -202,6 +202,15 @@ def test_requests_that_come_ahead_of_their_time_wait_unparsed(serve):
         assert len(running.probe.scopes) == count + 2
 
 
+def test_while_the_last_of_the_pipelined_requests_runs_the_connection_is_read_again(serve):
+    with serve() as running:
+        client = running.client()
+        client.send(REQUEST + b"GET /events HTTP/1.1\r\nhost: a\r\n\r\n")
+        client.read_until(b"data: first")
+        (connection,) = running.portal.call(_protocols)
+        assert not connection.flow.read_paused
+
+
 def test_a_connection_whose_answer_was_given_up_is_aborted_though_its_client_reads_nothing(serve):
     with serve() as running:
         client = running.client()

@@ -105,9 +105,11 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Go on with the next request, and with what was held back."""
         super().on_response_complete()
-        if self._held and not self.pipeline and not self.transport.is_closing():
+        if self.pipeline or self.transport.is_closing():
+            return
+        if self._held:
             self.data_received(b"")
-            self.flow.resume_reading()
+        self.flow.resume_reading()  # which was refused while the request that begins now waited
 
     def _parse(self, data: bytes) -> None:
         """Parse a part, and refuse a head that goes on beyond its limit."""
