@@ -3,10 +3,9 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from pegboard import App
-
 from benchmarks.contenders import pegboard_mod
 from benchmarks.worker import Batch
+from pegboard import App
 
 
 @asynccontextmanager

@@ -1,8 +1,7 @@
 """The mod that Pegboard serves in the benchmarks."""
 
-from pegboard import get_app
-
 from benchmarks.payload import Item
+from pegboard import get_app
 
 export = get_app("Bench").tb
 

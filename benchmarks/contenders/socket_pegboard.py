@@ -3,10 +3,9 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from pegboard import App
-
 from benchmarks.asgi_type import ASGIApp
 from benchmarks.contenders import socket_pegboard_mod
+from pegboard import App
 
 
 @asynccontextmanager

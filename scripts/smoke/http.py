@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import anyio
+
 from pegboard import App
 
 app = App("smoke")

@@ -6,6 +6,7 @@ from importlib.metadata import distributions
 from pathlib import Path
 
 import anyio
+
 from pegboard import App
 
 MAY_BE_THERE = {"anyio", "idna", "msgspec", "pegboard", "pluggy", "sniffio", "typing-extensions"}

@@ -1,6 +1,7 @@
 """`pegboard-mods` with what it declares: the mods are found, load and stay loaded."""
 
 import anyio
+
 from pegboard import App
 
 

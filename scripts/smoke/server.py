@@ -6,6 +6,7 @@ from urllib.request import urlopen
 
 import anyio
 from anyio import to_thread
+
 from pegboard import App
 from pegboard.contracts.server import Server, ServeSettings
 

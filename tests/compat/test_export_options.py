@@ -111,7 +111,12 @@ async def test_samples_version_and_the_rest_are_kept_for_whoever_reads_them(pegb
 
 @pytest.mark.parametrize(
     ("name", "testing", "expected"),
-    [("app", False, []), ("app", True, ["M.f"]), ("my-test", False, ["M.f"]), ("contest", False, [])],
+    [
+        ("app", False, []),
+        ("app", True, ["M.f"]),
+        ("my-test", False, ["M.f"]),
+        ("contest", False, []),
+    ],
 )
 async def test_test_only_exports_need_an_app_under_test(name, testing, expected):
     app = App(name, plugins=[], mods=[], testing=testing)

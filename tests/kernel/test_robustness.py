@@ -218,10 +218,15 @@ async def test_a_name_that_comes_a_million_times_is_collected_in_linear_time():
 
 async def test_a_keyword_of_a_plugin_that_failed_names_the_failure_and_no_installation():
     app = App("app", plugins=[], mods=[])
-    app.export(mod_name="M", websocket_handler="room")(dict)
+    app.export(mod_name="M", name="f", websocket_handler="room")(dict)
     candidate = PluginCandidate(name="transport_ws", manifest=None, target=None)
     failed = PluginStatus(candidate=candidate, state="failed", reason="no memory")
     app.plugins.status["transport_ws"] = failed
     with pytest.raises(LoadError, match="transport_ws, which is failed: no memory"):
         async with app:
             pytest.fail("it started")
+
+
+async def test_a_class_cannot_be_exported():
+    with pytest.raises(ConfigError, match="takes a function"):
+        App("app").export(mod_name="M")(dict)

@@ -228,10 +228,11 @@ class Exporter:
 
         def decorate(function: F) -> F:
             declaration = Declaration(function, options, plugin_options)
-            if not hasattr(function, "__dict__"):
+            attributes = getattr(function, "__dict__", None)
+            if not isinstance(attributes, dict):
                 msg = f"@export takes a function, not {function!r}"
                 raise ConfigError(msg)
-            function.__dict__.setdefault(DECLARATIONS, []).append(declaration)
+            attributes.setdefault(DECLARATIONS, []).append(declaration)
             collecting = _collecting.get(None)
             if collecting is None:
                 self._register(declaration)

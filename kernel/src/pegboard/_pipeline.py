@@ -201,4 +201,4 @@ def _reported(app: App, export: Export, error: BaseException) -> Result[Any]:
     text = f"internal error, id {error_id}"
     if app.dev:
         text = f"{text}\n{''.join(traceback.format_exception(error))}"
-    return Result.unexpected(text).set_origin(export.origin)
+    return Result.unexpected(text, {"error_id": error_id}).set_origin(export.origin)

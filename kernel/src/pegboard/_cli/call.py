@@ -104,7 +104,8 @@ class _Output:
             self.line(envelope_of(result.as_dict()))
         else:
             click.secho(f"{result.error}: {result.info.help_text}", fg="red", err=True)
-            self.value(result.get())
+            if result.result.data_info != "internal":  # else it is the id, which the text has
+                self.value(result.get())
         return 1
 
     async def show(self, result: Result[Any]) -> None:
