@@ -218,7 +218,7 @@ async def test_a_name_that_comes_a_million_times_is_collected_in_linear_time():
 
 async def test_a_keyword_of_a_plugin_that_failed_names_the_failure_and_no_installation():
     app = App("app", plugins=[], mods=[])
-    app.export(mod_name="M", name="f", websocket_handler="room")(dict)
+    app.export(mod_name="M", name="f", websocket_handler="room")(lambda: {"on_message": None})
     candidate = PluginCandidate(name="transport_ws", manifest=None, target=None)
     failed = PluginStatus(candidate=candidate, state="failed", reason="no memory")
     app.plugins.status["transport_ws"] = failed
