@@ -251,7 +251,8 @@ async def test_a_thousand_sockets_are_served_and_nothing_of_them_is_left(
         senders = 5  # tasks that stay for the next message
         await until(
             lambda: (
-                (descriptors(), threading.active_count()) == before[:2]
+                descriptors() <= before[0]
+                and threading.active_count() <= before[1]  # idle ones end when they like
                 and len(asyncio.all_tasks()) <= before[2] + senders
             )
         )

@@ -15,13 +15,11 @@ import anyio
 from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.asyncio.worker_context import WorkerContext
 
+from pegboard_server_hypercorn._connection import EndingContext, GuardedConnection
 from pegboard_server_hypercorn._translation import (
     duplicate,
-    forbid_upgrade,
     is_given_up,
     logger,
-    release,
-    say_goodbye,
 )
 
 if TYPE_CHECKING:
@@ -56,45 +54,11 @@ async def serve(
         await listener.cut()
 
 
-class _Context(WorkerContext):
-    """What Hypercorn shares between connections, with a sleep that ends with its connection.
-
-    Its ping task would otherwise keep a closed WebSocket for as long as it sleeps.
-    """
-
-    def __init__(self, terminated: Any) -> None:
-        super().__init__(None)
-        self.terminated = terminated
-        self.gone = asyncio.Event()
-
-    async def sleep(self, wait: float) -> None:  # type: ignore[override]  # called on the instance
-        with anyio.move_on_after(wait):
-            await self.gone.wait()
+class _Context(EndingContext, WorkerContext):
+    """The context of one connection."""
 
 
-class _Connection(TCPServer):
-    context: _Context
-
-    @property
-    def protocol(self) -> Any:
-        return self._protocol
-
-    @protocol.setter
-    def protocol(self, wrapper: Any) -> None:
-        forbid_upgrade(wrapper, self.config)
-        self._protocol = wrapper
-
-    async def _read_data(self) -> None:
-        try:
-            await super()._read_data()
-        finally:
-            self.context.gone.set()
-        await release(self.protocol)
-
-    async def _initiate_server_close(self) -> None:
-        await say_goodbye(self.protocol)
-        await super()._initiate_server_close()
-
+class _Connection(GuardedConnection, TCPServer):
     async def _close(self) -> None:
         # A client that reads nothing would keep the rest of its answer, and the socket, for ever.
         grace = 0.0 if is_given_up(self.protocol) else _CLOSE_GRACE
