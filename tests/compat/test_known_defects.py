@@ -669,7 +669,7 @@ async def test_a_function_that_fails_at_load_leaves_the_other_mods_serving(docum
 def test_asking_for_the_app_starts_nothing_and_its_name_and_version_are_as_given(tmp_path):
     threads = threading.active_count()
     assert get_app("bench") is not None
-    assert threading.active_count() == threads
+    assert threading.active_count() <= threads  # idle ones end when they like
     app = App("bench", project=tmp_path, plugins=[], mods=[])
     assert app.name == "bench"
     assert pegboard.__version__ == version("pegboard")
