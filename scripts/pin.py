@@ -1,7 +1,8 @@
 """Pin the newest third-party versions that fit together, in the root `pyproject.toml`.
 
-The list is resolved by uv for every supported Python and platform at once, with all groups and
-extras, and written between the brackets of `[tool.uv] constraint-dependencies`.
+With `--missing` only what has no pin yet gets one, and all others stay. The list is resolved by uv
+for every supported Python and platform at once, with all groups and extras, and written between
+the brackets of `[tool.uv] constraint-dependencies`.
 """
 
 import os
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 
 from scripts.environment import ROOT, Environment, members
@@ -18,14 +20,15 @@ from scripts.environment import ROOT, Environment, members
 LIST = re.compile(r"(?<=^constraint-dependencies = \[\n)(?:    .*\n)*(?=\]$)", re.MULTILINE)
 
 
-def main() -> None:
-    """Resolve without pins, write the pins."""
+def main(arguments: Sequence[str]) -> None:
+    """Resolve without pins, or with those that there are, and write the pins."""
     root = ROOT / "pyproject.toml"
     before = root.read_text(encoding="utf-8")
     if not LIST.search(before):
         sys.exit("pins: pyproject.toml has no list `constraint-dependencies = [`")
     with tempfile.TemporaryDirectory(prefix="pegboard-pins-") as folder:
-        pins = _resolve(Path(folder), LIST.sub("", before))
+        kept = before if "--missing" in arguments else LIST.sub("", before)
+        pins = _resolve(Path(folder), kept)
     lines = "".join(f'    "{pin}",\n' for pin in pins)
     root.write_text(LIST.sub(lines, before), encoding="utf-8")
     print(f"pins: {len(pins)} packages pinned; run `python3 run.py ci` before you commit them")
@@ -56,4 +59,4 @@ def _resolve(folder: Path, root: str) -> list[str]:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -12,7 +12,8 @@ import pegboard
 from scripts.environment import ROOT, members, workspace
 
 MEMBERS = members()
-PLUGINS = [member for member in MEMBERS if member.parent.name == "plugins"]
+PLUGINS = [member for member in MEMBERS if list(member.glob("src/*/plugin.toml"))]
+LIBRARIES = [member for member in MEMBERS if member.name in {"database", "durable"}]
 KERNEL = ROOT / "kernel"
 
 each_member = pytest.mark.parametrize("member", MEMBERS, ids=lambda member: member.name)
@@ -32,7 +33,8 @@ def import_name(member: Path) -> str:
 
 
 def name_of(requirement: str) -> str:
-    return re.split(r"[\s\[<>=!~;]+", requirement, maxsplit=1)[0].lower()
+    name = re.split(r"[\s\[<>=!~;]+", requirement, maxsplit=1)[0]
+    return name.lower().replace(".", "-")
 
 
 def requirements(member: Path) -> Iterator[str]:
@@ -136,6 +138,12 @@ def test_the_code_that_its_entry_points_name_is_there(member: Path) -> None:
             path = member / "src" / target.partition(":")[0].replace(".", "/")
             found = path.with_suffix(".py").is_file() or (path / "__init__.py").is_file()
             assert found, f"{group}: {target}"
+
+
+def test_what_is_no_plugin_is_the_kernel_the_mods_or_a_library_without_hooks() -> None:
+    others = {member.name for member in MEMBERS if member not in PLUGINS + LIBRARIES}
+    assert others == {"kernel", "mods"}
+    assert not any("entry-points" in project(library) for library in LIBRARIES)
 
 
 @each_plugin

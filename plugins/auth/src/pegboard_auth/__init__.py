@@ -1,0 +1,1 @@
+"""Accounts, sessions, tokens and API keys: says who asks, and keeps the others out."""

@@ -1,0 +1,1 @@
+"""Caches the answers of exports in memory and on disk: bounded, single flight, never pickled."""

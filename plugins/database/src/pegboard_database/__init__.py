@@ -1,0 +1,1 @@
+"""SQLite for plugins that keep records."""

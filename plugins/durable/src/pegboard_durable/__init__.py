@@ -1,0 +1,1 @@
+"""Writes files so that a crash leaves the old content or the new."""

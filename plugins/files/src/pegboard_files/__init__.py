@@ -1,0 +1,1 @@
+"""Files that are safe: atomic writes, checksums, versions and backups."""

@@ -1,0 +1,1 @@
+"""Watches mods and plugins and brings their changes live while the app serves."""

@@ -1,0 +1,1 @@
+"""Tracks jobs and runs durable ones: nested, crash-proof, on SQLite or PostgreSQL."""

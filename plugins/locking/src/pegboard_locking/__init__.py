@@ -1,0 +1,1 @@
+"""Locks that hold across threads and processes, and check-outs with leases."""

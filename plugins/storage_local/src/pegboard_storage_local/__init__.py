@@ -1,0 +1,1 @@
+"""Keeps the files of scopes on disk: durable, atomic, locked across processes."""
