@@ -385,6 +385,32 @@ async def test_a_service_has_one_provider_and_a_missing_one_names_its_plugin(peg
 
 
 @pytest.mark.anyio
+async def test_a_plugin_gives_the_app_an_attribute_and_takes_it_away(pegboard_app):
+    class Plugin:
+        @hookimpl
+        def lifespan(self, app):
+            undo_at_the_end = app.extend("jobs", "the jobs")
+            assert callable(undo_at_the_end)
+
+    async with pegboard_app(plugins=[Plugin()]) as app:
+        assert app.jobs == "the jobs"
+        with pytest.raises(ConfigError, match=r"app\.jobs exists already"):
+            app.extend("jobs", 1)
+        with pytest.raises(ConfigError, match=r"app\.call exists already"):
+            app.extend("call", 1)
+    with pytest.raises(MissingPluginError, match="pip install pegboard-jobs"):
+        app.jobs  # noqa: B018
+
+
+@pytest.mark.anyio
+async def test_an_attribute_that_no_plugin_gives_is_absent(pegboard_app):
+    async with pegboard_app() as app:
+        assert not hasattr(app, "jobs")
+        with pytest.raises(AttributeError, match="'App' object has no attribute 'job'"):
+            app.job  # noqa: B018
+
+
+@pytest.mark.anyio
 async def test_the_app_starts_and_stops_with_the_lifespan_of_a_server(tmp_path):
     app = App(plugins=[], mods=[], project=tmp_path)
     to_app, app_reads = anyio.create_memory_object_stream(2)

@@ -18,6 +18,7 @@ from anyio import CapacityLimiter, from_thread
 from pegboard._asgi import AsgiApp
 from pegboard._background import BackgroundTasks, on_event_loop
 from pegboard._blocking import start_blocking
+from pegboard._catalogue import KNOWN_ATTRIBUTES
 from pegboard._config import AccessSettings, AppSettings, Config, load_config
 from pegboard._context import CallContext, call_context
 from pegboard._export import Exporter
@@ -76,7 +77,15 @@ class App:
         mods: The mods.
         config: The settings, from the start on.
         stopping: Set when a graceful stop begins: streams and sockets end.
+        jobs, cache, lock, set_ctx, get_ctx: What plugins of these names' capabilities give, see
+            `extend`; without the plugin, asking for one says what to install.
     """
+
+    jobs: Any
+    cache: Any
+    lock: Any
+    set_ctx: Any
+    get_ctx: Any
 
     def __init__(
         self,
@@ -113,6 +122,7 @@ class App:
         self._counts: Counter[str] = Counter()
         self._states: dict[str, SimpleNamespace] = {}
         self._services: dict[type[Any], Any] = {}
+        self._extensions: dict[str, Any] = {}
         self._blocking: BlockingRunner | None = None
         self._starting = Lock()
 
@@ -451,6 +461,42 @@ class App:
         except KeyError:
             raise MissingPluginError(kind.__name__, distribution) from None
 
+    def extend(self, name: str, value: object) -> Callable[[], None]:
+        """Let `app.<name>` answer `value`; return the undo.
+
+        Raises:
+            ConfigError: If the app has an attribute of that name already.
+        """
+        if name in self._extensions or hasattr(type(self), name) or name in vars(self):
+            msg = f"app.{name} exists already: a plugin cannot give it again"
+            raise ConfigError(msg)
+        self._extensions[name] = value
+
+        def withdraw() -> None:
+            if self._extensions.get(name) is value:
+                del self._extensions[name]
+
+        defer_here(f"app.{name}", withdraw)
+        return withdraw
+
+    if not TYPE_CHECKING:  # so that a type checker finds a misspelt attribute
+
+        def __getattr__(self, name: str) -> Any:
+            """Return what a plugin has given under that name.
+
+            Raises:
+                MissingPluginError: If a plugin that is not active would give it.
+                AttributeError: If it is unknown.
+            """
+            extensions = self.__dict__.get("_extensions", {})
+            if name in extensions:
+                return extensions[name]
+            if name in KNOWN_ATTRIBUTES:
+                what = f"app.{name}"
+                raise _MissingAttributeError(what, KNOWN_ATTRIBUTES[name])
+            msg = f"{type(self).__name__!r} object has no attribute {name!r}"
+            raise AttributeError(msg)
+
     def state(self, mod: str) -> SimpleNamespace:
         """Return the state of a mod: plain data that outlives its generations."""
         return self._states.setdefault(mod, SimpleNamespace())
@@ -506,6 +552,10 @@ class App:
     def __repr__(self) -> str:
         state = "running" if self.is_running else "stopped"
         return f"<App {self.name!r} {state}, {len(self.registry.table)} exports>"
+
+
+class _MissingAttributeError(MissingPluginError, AttributeError):
+    """An attribute that a plugin would give; `hasattr` and `getattr` take it for an absent one."""
 
 
 def _checked_routes(

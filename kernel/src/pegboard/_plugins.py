@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 import pluggy
 
+from pegboard._catalogue import KNOWN_OPTIONS, OFFICIAL_PLUGINS
 from pegboard._discovery import PluginCandidate, find_plugins, in_process_plugin
 from pegboard._registry import Generation
 from pegboard._scope import Scope, registering
@@ -25,40 +26,6 @@ __all__ = ["HookCaller", "PluginHost", "PluginStatus", "in_order", "missing_plug
 _logger = logging.getLogger("pegboard.plugins")
 
 State = Literal["active", "off", "failed", "incompatible"]
-
-OFFICIAL_PLUGINS = frozenset(
-    {
-        "auth",
-        "caching",
-        "database",
-        "files",
-        "hot_reload",
-        "jobs",
-        "locking",
-        "server_hypercorn",
-        "server_uvicorn",
-        "storage",
-        "storage_cloud",
-        "storage_local",
-        "transport_http",
-        "transport_ws",
-        "web_client",
-    }
-)
-"""Plugins whose distribution is `pegboard-` and their name."""
-
-KNOWN_OPTIONS = {
-    "memory_cache": "pegboard-caching",
-    "memory_cache_max_size": "pegboard-caching",
-    "memory_cache_ttl": "pegboard-caching",
-    "file_cache": "pegboard-caching",
-    "rate_limit": "pegboard-auth",
-    "page": "pegboard-transport-http",
-    "listed": "pegboard-transport-http",
-    "websocket_handler": "pegboard-transport-ws",
-    "websocket_context": "pegboard-transport-ws",
-}
-"""`@export` keywords of plugins that may not be there, and what to install for them."""
 
 
 class PluginStatus(msgspec.Struct, kw_only=True):

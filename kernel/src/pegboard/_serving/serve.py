@@ -20,9 +20,9 @@ import anyio
 import msgspec
 
 from pegboard._app import App
+from pegboard._catalogue import OFFICIAL_PLUGINS
 from pegboard._config import AppSettings, load_config
 from pegboard._discovery import find_plugins
-from pegboard._plugins import OFFICIAL_PLUGINS
 from pegboard._serving.advice import advice
 from pegboard._serving.deadline import Deadline
 from pegboard._serving.listen import listen, url_of

@@ -1,0 +1,50 @@
+"""What our own plugins bring, so that an error can name what to install for it."""
+
+from __future__ import annotations
+
+__all__ = ["KNOWN_ATTRIBUTES", "KNOWN_OPTIONS", "OFFICIAL_PLUGINS"]
+
+OFFICIAL_PLUGINS = frozenset(
+    {
+        "auth",
+        "caching",
+        "files",
+        "hot_reload",
+        "jobs",
+        "locking",
+        "server_hypercorn",
+        "server_uvicorn",
+        "storage",
+        "storage_cloud",
+        "storage_local",
+        "transport_http",
+        "transport_ws",
+        "web_client",
+    }
+)
+"""Plugins whose distribution is `pegboard-` and their name."""
+
+KNOWN_OPTIONS = {
+    "background": "pegboard-jobs",
+    "file_cache": "pegboard-caching",
+    "job": "pegboard-jobs",
+    "listed": "pegboard-transport-http",
+    "lock": "pegboard-locking",
+    "memory_cache": "pegboard-caching",
+    "memory_cache_max_size": "pegboard-caching",
+    "memory_cache_ttl": "pegboard-caching",
+    "page": "pegboard-transport-http",
+    "rate_limit": "pegboard-auth",
+    "websocket_context": "pegboard-transport-ws",
+    "websocket_handler": "pegboard-transport-ws",
+}
+"""`@export` keywords of plugins that may not be there."""
+
+KNOWN_ATTRIBUTES = {
+    "cache": "pegboard-caching",
+    "get_ctx": "pegboard-storage",
+    "jobs": "pegboard-jobs",
+    "lock": "pegboard-locking",
+    "set_ctx": "pegboard-storage",
+}
+"""Attributes that plugins give to an app."""
