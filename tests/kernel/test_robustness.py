@@ -147,7 +147,7 @@ async def test_a_raise_in_a_hook_that_decides_is_a_refusal():
 
     async with App("app", plugins=[Refusing(), Careless()], mods=[]) as app:
         with pytest.raises(PluginError, match="refusing failed in hook persist_file"):
-            app.hooks.first("persist_file", app=app, file=None)
+            app.hooks.first("persist_file", app=app, file=None, backend="local")
 
 
 async def test_a_task_that_cannot_be_started_is_not_waited_for():

@@ -15,6 +15,7 @@ __all__ = [
     "AccessError",
     "ConfigError",
     "ConflictError",
+    "CorruptError",
     "ExportError",
     "ForbiddenError",
     "InputError",
@@ -115,6 +116,20 @@ class ConflictError(PegboardError):
 
     code = "conflict"
     status = 409
+
+
+class CorruptError(PegboardError):
+    """What is kept is damaged, or was changed by somebody who may not: a copy has to be put back.
+
+    Attributes:
+        recoverable: Whether a sound copy of earlier content is at hand.
+    """
+
+    code = "corrupt"
+
+    def __init__(self, message: str, *, recoverable: bool = False) -> None:
+        super().__init__(message)
+        self.recoverable = recoverable
 
 
 class AccessError(PegboardError):

@@ -101,12 +101,14 @@ class Hooks:
         """
 
     @_hookspec
-    def persist_file(self, app: App, file: FileKey) -> Store | None:
-        """Name the store for files of this scope (firstresult).
+    def persist_file(self, app: App, file: FileKey | None, backend: str) -> Store | None:
+        """Name the store of a backend for a file (firstresult).
 
         For plugins that offer files to mods: they ask, through `app.hooks.first`, when the first
-        file of a scope, owner and mod is opened, and keep the answer. A raise refuses the file.
-        Since API 1.
+        file of a scope and mod is opened, and keep the answer. `backend` is `local`, `cloud`, or
+        the name of one store (`s3`, `redis`, a third party's); a plugin answers only for those that
+        are its own. `file` is None when all files of the backend are meant: to list, to copy, to
+        verify. A raise refuses the file. Since API 1.
         """
 
     @_hookspec
