@@ -35,8 +35,10 @@ class AsgiApp:
         if scope.get("root_path"):
             scope = _below_root(scope)
         path, router = scope["path"], self._app.router
-        target = router.known.get(path) if kind == "http" else None
-        await (target or router.find(kind, path))(scope, receive, send)
+        if kind == "http" and path in router.known:
+            await router.known[path](scope, receive, send)
+        else:
+            await router.find(kind, path)(scope, receive, send)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()

@@ -52,7 +52,7 @@ def _with_result(app: App, export: Export, invoke: Invoke) -> Call:
     async def call(*args: Any, **kwargs: Any) -> Result[Any]:
         generation.leases += 1
         try:
-            value = await invoke(*args, **kwargs)
+            value = await (invoke(*args, **kwargs) if kwargs else invoke(*args))
             kind = type(value)
             if kind not in _TYPES_TO_LOOK_AT:
                 data = ResultData("NATIVE", "", value, kind.__name__)

@@ -62,7 +62,7 @@ def test_a_good_host_passes_again_and_again(host: bytes) -> None:
 
 def test_other_headers_may_be_repeated() -> None:
     cookies = [(b"cookie", b"a=1"), (b"cookie", b"b=2")]
-    assert HeadCheck().fields(scope(HOST, *cookies)) == {b"host": b"example.org"}
+    assert HeadCheck().fields(scope(HOST, *cookies))[b"host"] == b"example.org"
 
 
 def test_http_1_0_needs_no_host() -> None:

@@ -43,12 +43,15 @@ class BodyReader:
         Some servers send the body and its end in two messages.
         """
         message, pending = poll(receive)
-        if message is not None and message.get("more_body"):
+        if message is None:
+            return None, None, pending
+        if message.get("more_body"):
             rest, pending = poll(receive)
-            if rest is not None:
-                message = _joined(message, rest)
-        if message is None or message.get("more_body") or message["type"] != "http.request":
-            return None, message, pending
+            if rest is None:
+                return None, message, pending
+            message = _joined(message, rest)
+        if message["type"] != "http.request" or message.get("more_body"):
+            return None, message, None
         body: bytes = message.get("body", b"")
         return (body if len(body) <= self.max_memory else None), message, None
 

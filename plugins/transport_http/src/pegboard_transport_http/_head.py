@@ -7,7 +7,7 @@ smuggled past a proxy (RFC 9112, section 11.2). The servers underneath let some 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from pegboard_transport_http._refusal import MalformedRequestError
@@ -39,24 +39,21 @@ class HeadCheck:
         self._hosts: set[bytes | None] = set()
 
     def fields(self, scope: Scope) -> dict[bytes, bytes]:
-        """Return the headers that say where the request goes, and what body it has.
+        """Return the headers by name; of those that say where a request ends there is one each.
 
         Raises:
             MalformedRequestError: If the head is ambiguous or malformed.
         """
-        found: dict[bytes, bytes] = {}
-        for name, value in scope["headers"]:
-            if name in _WATCHED:
-                if name in found:
-                    msg = f"repeated {name.decode()} header"
-                    raise MalformedRequestError(msg)
-                found[name] = value
+        headers = scope["headers"]
+        found: dict[bytes, bytes] = dict(headers)
+        if len(found) != len(headers):
+            _check_repeated(headers)
         if found.get(b"host") not in self._hosts:
             self._check_host(scope, found)
-        if len(found) == 1:
-            return found
         length = found.get(b"content-length")
-        if length is not None and (b"transfer-encoding" in found or not _is_length(length)):
+        if length is not None and (
+            not length.isdigit() or len(length) > LENGTH or b"transfer-encoding" in found
+        ):
             msg = "a Content-Length that is malformed, or stands beside a Transfer-Encoding"
             raise MalformedRequestError(msg)
         return found
@@ -87,5 +84,10 @@ def check_path(path: str) -> None:
         raise MalformedRequestError(msg)
 
 
-def _is_length(value: bytes) -> bool:
-    return value.isdigit() and len(value) <= LENGTH
+def _check_repeated(headers: Iterable[tuple[bytes, bytes]]) -> None:
+    seen: set[bytes] = set()
+    for name, _ in headers:
+        if name in _WATCHED and name in seen:
+            msg = f"repeated {name.decode()} header"
+            raise MalformedRequestError(msg)
+        seen.add(name)

@@ -102,7 +102,7 @@ class HttpTransport:
         endpoint = self._sse.get(scope["path"])
         if endpoint is None:
             return self._not_found(scope, receive, send)
-        return endpoint.serve(scope, receive, send, as_events=True)
+        return endpoint.serve_events(scope, receive, send)
 
     # -- requests --------------------------------------------------------------------------
 
