@@ -1,1 +1,27 @@
-"""Writes files so that a crash leaves the old content or the new."""
+"""Writes files so that a crash leaves the old content or the new, and never follows a link out."""
+
+from pegboard_durable._error import (
+    DeviceError,
+    DiskFullError,
+    DurableError,
+    OutsideRootError,
+    ReadOnlyError,
+)
+from pegboard_durable._name import decode_name, encode_name
+from pegboard_durable._path import create, replace, writing
+from pegboard_durable._root import Item, Root
+
+__all__ = [
+    "DeviceError",
+    "DiskFullError",
+    "DurableError",
+    "Item",
+    "OutsideRootError",
+    "ReadOnlyError",
+    "Root",
+    "create",
+    "decode_name",
+    "encode_name",
+    "replace",
+    "writing",
+]

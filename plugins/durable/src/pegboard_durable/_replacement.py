@@ -1,0 +1,105 @@
+"""A file written aside and put in place in one step: write, sync, rename, sync the folder."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO
+
+from pegboard_durable._error import OutsideRootError, translated, unsynced
+from pegboard_durable._folder import Folder, sync
+from pegboard_durable._likeness import set_mode, take_likeness
+from pegboard_durable._temporary import Temporary
+
+__all__ = ["created", "replaced"]
+
+_INTACT = "what was there before is unchanged"
+_ABSENT = "there is no such file"
+
+
+@contextmanager
+def replaced(folder: Folder, name: str, *, mode: int | None, durable: bool) -> Iterator[BinaryIO]:
+    """Yield a file whose content takes the place of `name` when the block ends.
+
+    A raise in the block, or a death of the process, leaves the old content.
+
+    Args:
+        folder: Where the file lies.
+        name: Its name; not that of a link.
+        mode: New mode; None for that of the old file, 0o666 less the umask if there is none.
+        durable: Whether to return only when a power cut cannot undo it.
+
+    Raises:
+        IsADirectoryError: If there is a folder of that name.
+        OutsideRootError: If there is a pipe, socket or device of that name.
+        DurableError: If it cannot be written.
+    """
+    path = os.path.join(folder.path, name)
+    with translated("write", path, effect=_INTACT):
+        old = folder.stat(name)
+        _require_plain(old, path)
+        temporary = Temporary(folder, 0o666 if old is None and mode is None else 0o600)
+    try:
+        with translated("write", path, effect=_INTACT):
+            fd = temporary.file.fileno()
+            if old is not None:
+                take_likeness(fd, folder, name, old)
+            if mode is not None:
+                set_mode(fd, mode)
+        with translated("write", path, effect=_INTACT, is_foreign=True):
+            yield temporary.file
+        with translated("write", path, effect=_INTACT):
+            _settle(temporary.file, durable=durable)
+            folder.rename(temporary.name, name, folder)
+            temporary.keep()
+    finally:
+        temporary.close()
+    if durable:
+        with unsynced(path):
+            folder.sync()
+
+
+@contextmanager
+def created(folder: Folder, name: str, *, mode: int | None, durable: bool) -> Iterator[BinaryIO]:
+    """Yield a file whose content appears at `name` when the block ends, if nothing is there then.
+
+    Raises:
+        FileExistsError: If something is there, at the start or at the end.
+        DurableError: If it cannot be written.
+    """
+    path = os.path.join(folder.path, name)
+    with translated("create", path, effect=_ABSENT):
+        if folder.stat(name) is not None:
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
+        temporary = Temporary(folder, 0o666 if mode is None else 0o600)
+    try:
+        with translated("create", path, effect=_ABSENT):
+            if mode is not None:
+                set_mode(temporary.file.fileno(), mode)
+        with translated("create", path, effect=_ABSENT, is_foreign=True):
+            yield temporary.file
+        with translated("create", path, effect=_ABSENT):
+            _settle(temporary.file, durable=durable)
+            folder.link(temporary.name, name)
+    finally:
+        temporary.close()
+    if durable:
+        with unsynced(path):
+            folder.sync()
+
+
+def _settle(file: BinaryIO, *, durable: bool) -> None:
+    file.flush()
+    if durable:
+        sync(file.fileno())
+
+
+def _require_plain(old: os.stat_result | None, path: str) -> None:
+    if old is None or stat.S_ISREG(old.st_mode):
+        return
+    if stat.S_ISDIR(old.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    raise OutsideRootError(errno.EXDEV, f"{path} is a link, pipe, socket or device, and no file")

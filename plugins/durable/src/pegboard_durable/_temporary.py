@@ -1,0 +1,112 @@
+"""The temporary file that becomes the new content, and what is left of those whose writer died.
+
+A writer holds a lock on its temporary file, which the system takes away when the writer dies. So a
+sweep can tell the dead from the living on any number of processes: it removes what it can lock.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import secrets
+import stat
+import sys
+import time
+from contextlib import suppress
+from typing import BinaryIO
+
+from pegboard_durable._folder import Folder
+
+if sys.platform != "win32":
+    import fcntl
+
+__all__ = ["Temporary", "sweep"]
+
+_PATTERN = re.compile(r"\.pegboard-[0-9a-f]{16}\.tmp")
+_UNSUPPORTED = frozenset({errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
+
+
+class Temporary:
+    """A locked file of a unique name in a folder, open for writing.
+
+    Args:
+        folder: Where it lies: on the same file system as what it replaces.
+        mode: What it is created with, less the umask.
+
+    Attributes:
+        name: Its name in the folder.
+        file: To write to.
+
+    Raises:
+        OSError: If it cannot be created.
+    """
+
+    def __init__(self, folder: Folder, mode: int) -> None:
+        self._folder = folder
+        while True:
+            self.name = f".pegboard-{secrets.token_hex(8)}.tmp"
+            flags = os.O_CREAT | os.O_EXCL | os.O_RDWR
+            self.file: BinaryIO = os.fdopen(folder.open_file(self.name, flags, mode), "w+b")
+            if _lock(self.file.fileno()) and os.fstat(self.file.fileno()).st_nlink:
+                break
+            self.file.close()  # a sweep came between the two calls and removes it
+        self._is_kept = False
+
+    def keep(self) -> None:
+        """Leave the file: it has got its place, or is no longer under this name."""
+        self._is_kept = True
+
+    def close(self) -> None:
+        """Close the file; remove it unless it is kept."""
+        if self._is_kept:
+            self.file.close()  # with nothing left to write, so that nothing can fail
+            return
+        # What could not be written is thrown away, and its failure is on its way already.
+        with suppress(OSError):
+            self.file.close()
+        with suppress(OSError):  # left to a sweep
+            self._folder.unlink(self.name)
+
+
+def sweep(folder: Folder, older_than: float) -> int:
+    """Remove the temporary files of dead writers and return how many there were.
+
+    Args:
+        folder: Where to look; not below it.
+        older_than: Seconds since the last write; matters where the file system has no locks.
+
+    Raises:
+        OSError: If the folder cannot be read or written.
+    """
+    latest = time.time() - older_than
+    names = filter(_PATTERN.fullmatch, folder.names())
+    return sum(_remove_dead(folder, name, latest) for name in names)
+
+
+def _remove_dead(folder: Folder, name: str, latest: float) -> bool:
+    found = folder.stat(name)
+    if found is None or not stat.S_ISREG(found.st_mode) or found.st_mtime > latest:
+        return False
+    try:
+        fd = folder.open_file(name, os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        # The name could have gone to another file only if a writer chose the same 64 random bits.
+        return _lock(fd) and folder.unlink(name)
+    finally:
+        os.close(fd)
+
+
+def _lock(fd: int) -> bool:
+    if sys.platform == "win32":
+        return True  # an open file cannot be removed there, which serves as well
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno not in _UNSUPPORTED:
+            raise
+    return True
