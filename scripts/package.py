@@ -24,6 +24,7 @@ STORIES = {
     "pegboard-transport-ws": "ws",
     "pegboard-server-hypercorn": "server",
     "pegboard-server-uvicorn": "server",
+    "pegboard-database": "database",
     "pegboard-mods": "mods",
     "pegboard[all]": "everything",
 }

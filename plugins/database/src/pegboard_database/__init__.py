@@ -1,1 +1,29 @@
 """SQLite for plugins that keep records."""
+
+from pegboard_database._database import Database, Statistics
+from pegboard_database._error import (
+    BusyError,
+    ClosedError,
+    ConstraintError,
+    CorruptError,
+    FullError,
+    StatementError,
+)
+from pegboard_database._schema import Schema
+from pegboard_database._sqlite import Durability
+from pegboard_database._statement import Snapshot, Transaction
+
+__all__ = [
+    "BusyError",
+    "ClosedError",
+    "ConstraintError",
+    "CorruptError",
+    "Database",
+    "Durability",
+    "FullError",
+    "Schema",
+    "Snapshot",
+    "StatementError",
+    "Statistics",
+    "Transaction",
+]
