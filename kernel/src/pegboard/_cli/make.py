@@ -1,4 +1,4 @@
-"""`pegboard new`, `test` and `completion`: for those who write mods."""
+"""`pegboard new`, `test` and `completion`: for those who write mods and plugins."""
 
 from __future__ import annotations
 
@@ -42,6 +42,32 @@ def mod(name: str, project: Path) -> None:
     if hidden is not None:
         text = f"warning: it takes the place of the mod {name} of {hidden.origin} in this project"
         click.secho(text, fg="yellow", err=True)
+
+
+@new.command()
+@click.argument("name")
+@click.option(
+    "--folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=".",
+    show_default="the current folder",
+    help="Where to make it.",
+)
+def plugin(name: str, folder: Path) -> None:
+    """Make pegboard-NAME: a distribution with a small plugin that works, and its tests."""
+    from pegboard._cli.plugin_scaffold import PluginNames, new_plugin
+
+    names = PluginNames.read(name)
+    path = new_plugin(folder, names)
+    click.echo(f"made {path}; next:")
+    click.echo(f'  pip install -e "{_from_here(path)}[dev]"')
+    click.echo(f"  pytest {path}")
+    click.echo(f"  pegboard check {path}")
+
+
+def _from_here(path: Path) -> str:
+    """Return a path in a way that pip does not take for the name of a distribution."""
+    return str(path) if path.is_absolute() else f"./{path}"
 
 
 @click.command()

@@ -20,6 +20,7 @@ import pytest
 from pegboard._app import App
 from pegboard._discovery import PluginCandidate, find_plugins, in_process_plugin
 from pegboard._plugins import HookCaller
+from pegboard.contracts.asgi import Router
 from pegboard.hookspecs import API_VERSION
 from pegboard.testing.harness import watched
 
@@ -82,6 +83,38 @@ class PluginSuite:
         options = _hook(candidate, "export_options")
         if options is not None:
             _check_struct(options)
+
+    def test_its_commands_are_those_that_its_manifest_names(
+        self, candidate: PluginCandidate
+    ) -> None:
+        """The command line imports a plugin only when a command that it names is asked for."""
+        commands = _hook(candidate, "cli_commands") or ()
+        named = candidate.manifest.commands if candidate.manifest else ()
+        assert sorted(str(each.name) for each in commands) == sorted(named)
+        assert all(each.get_short_help_str() for each in commands), "a command has no help"
+
+    @pytest.mark.anyio
+    async def test_what_it_shows_of_itself_is_well_formed(
+        self, candidate: PluginCandidate, tmp_path: Path
+    ) -> None:
+        """Health checks have names of their own; pages have a title and a path on this server."""
+        async with watched(self._app(tmp_path)) as app:
+            for _ in range(2):  # they are asked again and again
+                checks = app.hooks.call(candidate.name, "health", app=app) or ()
+                names = [check.name for check in checks]
+                assert all(names), "a health check has no name"
+                assert len(set(names)) == len(names), "two health checks have one name"
+                for page in app.hooks.call(candidate.name, "pages", app=app) or ():
+                    assert page.title, f"the page {page.path} has no title"
+                    assert re.match(r"/(?!/)", page.path), f"{page.path} is no path on this server"
+
+    @pytest.mark.anyio
+    async def test_its_routes_can_be_served(
+        self, candidate: PluginCandidate, tmp_path: Path
+    ) -> None:
+        """Each is for one first segment, and no two of it are for the same."""
+        async with watched(self._app(tmp_path)) as app:
+            Router(app.hooks.call(candidate.name, "asgi_routes", app=app) or ())
 
     @pytest.mark.anyio
     async def test_it_activates_and_deactivates_twice_and_leaves_nothing(
