@@ -117,9 +117,6 @@ WRONG = {
     "session": """
         from pegboard import Session, hookimpl
         from pegboard.testing.session_suite import SessionSuite
-from tests.child import PYTEST
-
-ALONE = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 
         class Plugin:
             @hookimpl
