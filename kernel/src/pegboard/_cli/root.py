@@ -8,6 +8,7 @@ import click
 
 from pegboard import __version__
 from pegboard._cli.call import call
+from pegboard._cli.check import check
 from pegboard._cli.inspect import config, doctor, mods, plugins
 from pegboard._cli.make import completion, new, test
 from pegboard._cli.serve import serve
@@ -49,7 +50,7 @@ def root() -> None:
     """Run, call and look after Python functions that are marked with @export."""
 
 
-for _command in (serve, call, mods, plugins, test, new, config, doctor, completion):
+for _command in (serve, call, mods, plugins, test, new, check, config, doctor, completion):
     root.add_command(_command)
 
 

@@ -1,0 +1,1 @@
+"""What `pegboard check` holds a plugin to, one file for each part of the checklist."""
