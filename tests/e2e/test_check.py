@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pegboard._check.checklist import CHECKS
+from pegboard._check.finding import NAMES
 from pegboard._cli.plugin_scaffold import PluginNames, new_plugin
 from tests.child import Child
 
@@ -53,7 +53,7 @@ class Patient:
 
     def check(self, *names: str) -> dict[str, Any]:
         """Make the named checks, and return what they found by name."""
-        skip = [word for name in CHECKS if name not in names for word in ("--skip", name)]
+        skip = [word for name in NAMES if name not in names for word in ("--skip", name)]
         done = run(str(self.folder), "--json", *skip, path=self.folder / "src")
         answer = json.loads(done.stdout)
         assert answer["plugin"] == NAME
@@ -163,7 +163,7 @@ def test_what_is_wrong_is_found_and_named(wrong: str, patient: Patient) -> None:
 
 
 def test_a_new_plugin_passes(patient: Patient) -> None:
-    found = patient.check(*(name for name in CHECKS if name != "installs alone"))
+    found = patient.check(*(name for name in NAMES if name != "installs alone"))
     assert {state for state, _ in found.values()} == {"ok"}, found
 
 
@@ -182,7 +182,7 @@ def test_what_it_imports_has_to_be_declared(tmp_path: Path) -> None:
     path.write_text(text.replace("\nfrom pegboard ", "\nimport click\nfrom pegboard "), "utf-8")
     child = Child(tmp_path / "venv")
     child.install("--editable", str(folder))
-    skip = [word for name in CHECKS if name != "installs alone" for word in ("--skip", name)]
+    skip = [word for name in NAMES if name != "installs alone" for word in ("--skip", name)]
     done = child.run("pegboard", "check", str(folder), *skip, cwd=tmp_path)
     assert done.returncode == 1
     assert done.stdout.startswith("failed   installs alone")
@@ -191,7 +191,7 @@ def test_what_it_imports_has_to_be_declared(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("target", ["transport_http", "pegboard-transport-http"])
 def test_an_installed_plugin_is_checked_by_its_name(target: str, tmp_path: Path) -> None:
-    skip = [word for name in CHECKS if name != "manifest" for word in ("--skip", name)]
+    skip = [word for name in NAMES if name != "manifest" for word in ("--skip", name)]
     done = run(target, *skip, path=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines() == [

@@ -6,7 +6,13 @@ from typing import Literal
 
 import msgspec
 
-__all__ = ["Finding", "State"]
+__all__ = ["NAMES", "Finding", "State"]
+
+NAMES = (
+    *("manifest", "documented", "described", "conforms"),
+    *("reloads", "typed", "tested", "installs alone"),
+)
+"""What a plugin is held to, in order: what is quick comes first."""
 
 State = Literal["ok", "warning", "failed", "skipped"]
 

@@ -6,9 +6,7 @@ from collections import Counter
 
 import click
 
-from pegboard._check.checklist import CHECKS, findings
-from pegboard._check.finding import Finding
-from pegboard._check.subject import find_subject
+from pegboard._check.finding import NAMES, Finding
 from pegboard._cli.arguments import envelope_of
 from pegboard._cli.option import as_json
 from pegboard._cli.table import STATE_COLOURS
@@ -31,7 +29,7 @@ installs alone  in a fresh environment it runs with what it declares"""
 @click.argument("target", metavar="[FOLDER|NAME]", default=".")
 @click.option(
     "--skip",
-    type=click.Choice(list(CHECKS)),
+    type=click.Choice(NAMES),
     multiple=True,
     help="Leave a check out. Repeatable.",
 )
@@ -39,6 +37,9 @@ installs alone  in a fresh environment it runs with what it declares"""
 @click.pass_context
 def check(context: click.Context, target: str, skip: tuple[str, ...], *, as_json: bool) -> None:
     """Hold an installed plugin to a checklist; status 1 if a check fails."""
+    from pegboard._check.checklist import findings
+    from pegboard._check.subject import find_subject
+
     configure("text", "CRITICAL")
     subject = find_subject(target)
     found: list[Finding] = []
