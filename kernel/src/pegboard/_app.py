@@ -318,8 +318,21 @@ class App:
         """
         return self._from_thread(partial(self.call, target, *args, **kwargs))
 
+    def start(self) -> None:
+        """Start the app in a thread of its own, for code that is not asynchronous.
+
+        It runs there until `close` or the end of the process; nothing happens if it runs already.
+
+        Raises:
+            PegboardError: As entering the app does.
+        """
+        if not self.is_running:
+            with self._starting:
+                if not self.is_running:
+                    self._blocking = start_blocking(self)
+
     def close(self) -> None:
-        """Stop an app that `run` has started; nothing to do for any other."""
+        """Stop an app that `run` or `start` has started; nothing to do for any other."""
         if self._blocking is not None:
             self._blocking.close()
             self._blocking = None
@@ -328,10 +341,7 @@ class App:
         if on_event_loop():
             msg = "this would block the event loop: use `await app.call(...)`"
             raise RuntimeError(msg)
-        if not self.is_running:
-            with self._starting:
-                if not self.is_running:
-                    self._blocking = start_blocking(self)
+        self.start()
         return from_thread.run(function, token=self.token)
 
     def _resolve(self, target: Any, args: tuple[Any, ...]) -> tuple[Slot | None, tuple[Any, ...]]:
