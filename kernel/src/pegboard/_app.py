@@ -24,6 +24,7 @@ from pegboard._context import CallContext, call_context
 from pegboard._export import Exporter
 from pegboard._mods import ModHost
 from pegboard._plugins import PluginHost, missing_plugin
+from pegboard._reference import get_app
 from pegboard._registry import Registry, Slot
 from pegboard._request import ANONYMOUS, RequestData, Session
 from pegboard._result import Result
@@ -58,7 +59,19 @@ P = TypeVar("P")
 TASK_TIMEOUT = 10.0  # seconds that background tasks get to end when the app stops
 
 
-class App:
+class _AppType(type):
+    """Lets `App.set_ctx`, asked of the class, be that of the app that runs."""
+
+    if not TYPE_CHECKING:  # so that a type checker finds a misspelt attribute
+
+        def __getattr__(cls, name: str) -> Any:
+            if name in KNOWN_ATTRIBUTES:
+                return getattr(get_app(), name)
+            msg = f"type object {cls.__name__!r} has no attribute {name!r}"
+            raise AttributeError(msg)
+
+
+class App(metaclass=_AppType):
     """One kernel instance. Several can live in one process.
 
     Args:
@@ -477,7 +490,8 @@ class App:
         Raises:
             ConfigError: If the app has an attribute of that name already.
         """
-        if name in self._extensions or hasattr(type(self), name) or name in vars(self):
+        own = (*vars(self), *(each for kind in type(self).__mro__ for each in vars(kind)))
+        if name in self._extensions or name in own:
             msg = f"app.{name} exists already: a plugin cannot give it again"
             raise ConfigError(msg)
         self._extensions[name] = value

@@ -83,5 +83,3 @@ async def alist_files(
 ) -> list[str]:
     """Do as `list_files`, in a thread."""
     return await to_thread.run_sync(lambda: list_files(name, scope, **options))
-
-

@@ -14,7 +14,7 @@ from anyio import to_thread
 
 from pegboard import App, RequestData, Session
 from pegboard.contracts.storage import FileKey, Store
-from pegboard.errors import ForbiddenError, InputError, UnauthorizedError
+from pegboard.errors import InputError, UnauthorizedError
 from pegboard_storage._access import Access, check_access
 from pegboard_storage._legacy import LegacyNames
 from pegboard_storage._scope import SCOPES, FilenameError, StorageScope, detected_scope
@@ -34,10 +34,10 @@ _MISSING: Any = object()
 class FileHandlerV2(LegacyNames):
     """A file that is read and written as a whole: load it, use it like a dict, save it.
 
-    What reads a value loads the file if it was not loaded; what changes one does so in memory, until
-    it is saved. Several handlers, threads and processes may have one file: a save changes the keys
-    that were changed here and leaves what others wrote; `update` with a function is for values that
-    depend on the old ones.
+    What reads a value loads the file if it was not loaded; what changes one does so in memory,
+    until it is saved. Several handlers, threads and processes may have one file: a save changes
+    the keys that were changed here and leaves what others wrote; `update` with a function is for
+    values that depend on the old ones.
 
     The methods that read and write files block; those with an `a` before their name work in a
     thread. A handler may be used by several threads.
@@ -64,7 +64,7 @@ class FileHandlerV2(LegacyNames):
         UnauthorizedError: If it is a user's file and no user is known.
     """
 
-    def __init__(  # noqa: PLR0913 - the parameters that their users know
+    def __init__(
         self,
         filename: str,
         name: str = "mainTool",
@@ -98,16 +98,14 @@ class FileHandlerV2(LegacyNames):
             user = self.user
             if not user.is_authenticated:
                 raise UnauthorizedError(
-                    f"{self.filename!r} of mod {self.name!r} belongs to a user, and nobody is signed "
-                    "in: pass request=..., or call set_current_context first"
+                    f"{self.filename!r} of mod {self.name!r} belongs to a user, and nobody is "
+                    "signed in: pass request=..., or call set_current_context first"
                 )
             owner = user.user_id
         has_owner = SCOPES[self.scope].has_owner or self.scope is StorageScope.MOD_DATA
         if owner and not has_owner:
             raise FilenameError(f"files of scope {self.scope.value} have no owner")
-        return FileKey(
-            scope=self.scope.value, owner=owner or "", mod=self.name, name=self.filename
-        )
+        return FileKey(scope=self.scope.value, owner=owner or "", mod=self.name, name=self.filename)
 
     # -- what it is ------------------------------------------------------------------------
 
@@ -169,14 +167,12 @@ class FileHandlerV2(LegacyNames):
             CorruptError: If others have written it, and what they wrote is damaged.
             InputError: If a value is no JSON data; nothing was written.
             TooLargeError: If it does not fit.
-            UnavailableError: If its store does not answer in time.
+            UnavailableError: If its store is full, broken, or does not answer in time.
         """
         self._document.save(self._store("write"), if_version=if_version)
         return self
 
-    def update(
-        self, values: Mapping[str, Any] | Transformation = _MISSING, /, **more: Any
-    ) -> Self:
+    def update(self, values: Mapping[str, Any] | Transformation = _MISSING, /, **more: Any) -> Self:
         """Set several values in memory; or, given a function, change the file itself.
 
         A function is given the document as it is in the file and changes it, or returns another
@@ -264,9 +260,9 @@ class FileHandlerV2(LegacyNames):
         Raises:
             PegboardError: As `load`, if the file has to be loaded.
         """
-        data = self._data()
+        self._data()
         with self._document.lock:
-            return data.pop(self._stored(key), _MISSING) is not _MISSING
+            return self._document.data.pop(self._stored(key), _MISSING) is not _MISSING
 
     def keys(self) -> list[str]:
         """Return the keys that are in the file or were set.

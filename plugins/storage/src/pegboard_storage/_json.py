@@ -44,7 +44,7 @@ def decoded(data: bytes) -> dict[str, Any]:
     return document
 
 
-def _complaint(document: dict[str, Any]) -> str:
+def _complaint(document: dict[Any, Any]) -> str:
     for key, value in document.items():
         if not isinstance(key, str):
             return f"the key {key!r} is no text, which is all that a key of a file can be"

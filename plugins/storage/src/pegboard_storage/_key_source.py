@@ -51,7 +51,9 @@ class KeySource:
         Raises:
             ConfigError: If keys from here have to be made elsewhere.
         """
-        raise ConfigError(f"keys from {self.name} are made there: add a line at its end, and restart")
+        raise ConfigError(
+            f"keys from {self.name} are made there: add a line at its end, and restart"
+        )
 
 
 class TextKeys(KeySource):
@@ -114,8 +116,9 @@ class FileKeys(KeySource):
         if text is None:
             if self._mark.exists():
                 raise ConfigError(
-                    f"{self.name} is missing: put it back from your backup. Without it, what it has "
-                    f"sealed cannot be read. To give that up and begin anew, remove {self._mark}"
+                    f"{self.name} is missing: put it back from your backup. Without it, what it "
+                    f"has sealed cannot be read. To give that up and begin anew, remove "
+                    f"{self._mark}"
                 )
             if not create:
                 return None

@@ -8,7 +8,14 @@ import msgspec
 
 from pegboard.errors import InputError
 
-__all__ = ["SCOPES", "FilenameError", "ScopeTraits", "StorageScope", "detected_scope", "parse_scope"]
+__all__ = [
+    "SCOPES",
+    "FilenameError",
+    "ScopeTraits",
+    "StorageScope",
+    "detected_scope",
+    "parse_scope",
+]
 
 SUFFIXES = (".config", ".data")
 

@@ -91,7 +91,9 @@ def opened(data: bytes, key: FileKey, master: MasterKey) -> bytes:
     try:
         return cipher.decrypt(nonce, data[HEADER + NONCE :], header + _address(key))
     except InvalidTag:
-        msg = "it was damaged or changed, or is the file of another place, or its key is another one"
+        msg = (
+            "it was damaged or changed, or is the file of another place, or its key is another one"
+        )
         raise CorruptError(msg) from None
 
 
@@ -102,6 +104,8 @@ def _address(key: FileKey) -> bytes:
 
 @lru_cache(maxsize=1024)
 def _cipher(secret: bytes, scope: str, owner: str) -> AESGCM:
-    info = b"".join(struct.pack(">I", len(part)) + part for part in (scope.encode(), owner.encode()))
+    info = b"".join(
+        struct.pack(">I", len(part)) + part for part in (scope.encode(), owner.encode())
+    )
     derive = HKDF(algorithm=SHA256(), length=32, salt=b"pegboard-storage", info=info)
     return AESGCM(derive.derive(secret))

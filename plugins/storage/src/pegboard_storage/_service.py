@@ -78,7 +78,9 @@ class Storage:
             raise MissingPluginError(f"storage backend {name!r}", distribution)
         return store
 
-    def files(self, user: UserContext, within: KeyRange, backend: str = "auto") -> Iterator[FileKey]:
+    def files(
+        self, user: UserContext, within: KeyRange, backend: str = "auto"
+    ) -> Iterator[FileKey]:
         """Yield the files of a range whose scope and owner are given, if the user may read them.
 
         Raises:

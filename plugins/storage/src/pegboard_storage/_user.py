@@ -122,4 +122,6 @@ def user_of(context: Any) -> UserContext:
     session = getattr(context, "session", None)  # a request of the kernel, or one that looks so
     if isinstance(session, Session):
         return UserContext.from_session(session)
-    raise InputError(f"{type(context).__name__} says nothing about a user: pass a request, a session")
+    raise InputError(
+        f"{type(context).__name__} says nothing about a user: pass a request, a session"
+    )
