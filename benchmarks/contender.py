@@ -73,4 +73,10 @@ CALL = (
     _contender("pegboard app.call", "call_pegboard", "pegboard"),
     _contender("pegboard app.call in a call", "call_pegboard_nested", "pegboard"),
 )
-ALL = {contender.key: contender for contender in HTTP + SOCKET + CALL}
+CACHE = (
+    _contender("no cache", "cache_none", "pegboard"),
+    _contender("cachetools @cached (sync)", "cache_cachetools", "cachetools"),
+    _contender("cashews @cache", "cache_cashews", "cashews"),
+    _contender("pegboard memory_cache", "cache_pegboard", "pegboard", "pegboard-caching"),
+)
+ALL = {contender.key: contender for contender in HTTP + SOCKET + CALL + CACHE}

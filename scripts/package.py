@@ -25,6 +25,7 @@ STORIES = {
     "pegboard-server-hypercorn": "server",
     "pegboard-server-uvicorn": "server",
     "pegboard-database": "database",
+    "pegboard-caching": "caching",
     "pegboard-mods": "mods",
     "pegboard[all]": "everything",
 }

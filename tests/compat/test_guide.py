@@ -192,3 +192,13 @@ async def test_cached_functions_name_the_plugin_that_they_need(documented):
     with pytest.raises(LoadError, match="pip install pegboard-caching"):
         async with documented("cached"):
             pass
+
+
+@pytest.mark.parametrize("name", ["cached_function", "file_cached_function"])
+async def test_cached_functions_answer_from_their_cache(documented, name):
+    async with documented("cached", plugins=["caching"]) as app:
+        for _ in range(2):
+            result = await app.call(f"Cached.{name}", "a")
+            assert result.get() == "a"
+            assert result.info.exec_code == 0
+        assert app.cache.statistics()[f"Cached.{name}"].hits == 1

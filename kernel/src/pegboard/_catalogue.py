@@ -26,7 +26,11 @@ OFFICIAL_PLUGINS = frozenset(
 
 KNOWN_OPTIONS = {
     "background": "pegboard-jobs",
+    "cache_per_user": "pegboard-caching",
+    "cache_stale": "pegboard-caching",
+    "cache_tags": "pegboard-caching",
     "file_cache": "pegboard-caching",
+    "file_cache_ttl": "pegboard-caching",
     "job": "pegboard-jobs",
     "listed": "pegboard-transport-http",
     "lock": "pegboard-locking",

@@ -1,1 +1,7 @@
-"""Caches the answers of exports in memory and on disk: bounded, single flight, never pickled."""
+"""Caches the answers of exports in memory and on disk."""
+
+from pegboard_caching._caching import CacheStatistics, Caching
+from pegboard_caching._option import CacheOptions
+from pegboard_caching._sqlite_cache import SqliteCache
+
+__all__ = ["CacheOptions", "CacheStatistics", "Caching", "SqliteCache"]

@@ -1,0 +1,128 @@
+"""The layer that keeps the answers of an export in memory."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from pegboard.contracts.call import Stage
+from pegboard_caching._flight import Flights
+from pegboard_caching._kept import is_success, kept
+from pegboard_caching._key import CallKey, UnfitArgumentsError
+from pegboard_caching._tag import Tags
+
+if TYPE_CHECKING:
+    from pegboard import App, Export, Result
+    from pegboard.contracts.call import Call
+    from pegboard_caching._key import Key
+    from pegboard_caching._memory import Shelf
+    from pegboard_caching._option import CacheOptions
+
+__all__ = ["Counts", "MemoryLayer"]
+
+
+class Counts(msgspec.Struct):
+    """What became of the calls of one export.
+
+    Attributes:
+        hits: Answered with what was kept.
+        stale_hits: Those of them that were answered with what was too old.
+        misses: Made, or waited for while somebody else made it.
+        unfit: Made, since the arguments have no key or the answer cannot be kept.
+        failures: How often the cache itself has failed, and was done without.
+    """
+
+    hits: int = 0
+    stale_hits: int = 0
+    misses: int = 0
+    unfit: int = 0
+    failures: int = 0
+
+
+class MemoryLayer:
+    """Keeps the answers of one export of one generation in memory.
+
+    Attributes:
+        counts: What became of the calls.
+        shelf: Where the answers are kept.
+
+    Args:
+        app: The app.
+        export: The export.
+        options: What its author has asked for.
+        shelf: Where the answers are kept.
+    """
+
+    stage = Stage.CACHE
+
+    def __init__(self, app: App, export: Export, options: CacheOptions, shelf: Shelf) -> None:
+        self.counts = Counts()
+        self._app = app
+        self._address = export.address
+        self._options = options
+        self.shelf = shelf
+        self._key = CallKey(export.binding, per_user=options.cache_per_user)
+        self._tags = Tags(options.cache_tags, self._key, export)
+        self._flights = Flights()
+
+    def __call__(self, call: Call) -> Call:
+        """Return the call of the export, with its answers kept."""
+        key_of, shelf, counts, now = self._key, self.shelf, self.counts, time.monotonic
+
+        async def cached(*args: Any, **kwargs: Any) -> Result[Any]:
+            try:
+                key = key_of(args, kwargs)
+            except UnfitArgumentsError:
+                counts.unfit += 1
+                return await call(*args, **kwargs)
+            entry = shelf.get(key)
+            if entry is None:
+                counts.misses += 1
+                return await self._flights.run(key, partial(self._make, call, key, args, kwargs))
+            counts.hits += 1
+            if entry.stale <= now():
+                self._refresh(call, key, args, kwargs)
+            return entry.kept.fresh()
+
+        return cached
+
+    async def invalidate(self, tag: str | None = None) -> int:
+        """Forget all answers, or those with a tag; count them."""
+        return self.shelf.clear(tag)
+
+    async def forget(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
+        """Forget the answer to one call; count it.
+
+        Raises:
+            UnfitArgumentsError: If the arguments do not fit the signature.
+        """
+        self.shelf.epoch += 1
+        return int(self.shelf.drop(self._key(args, kwargs)))
+
+    def _refresh(self, call: Call, key: Key, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Begin to make a new answer, unless somebody has."""
+        self.counts.stale_hits += 1
+        if key not in self._flights:
+            make = partial(self._make, call, key, args, kwargs)
+            self._app.spawn(self._flights.run, key, make, name=f"refresh {self._address}")
+
+    async def _make(
+        self, call: Call, key: Key, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Result[Any]:
+        shelf, options, epoch = self.shelf, self._options, self.shelf.epoch
+        result = await call(*args, **kwargs)
+        own = kept(result) if is_success(result) else None
+        if own is None:
+            self.counts.unfit += result.is_ok()
+        elif shelf.epoch == epoch:  # else it may be made from what was invalidated meanwhile
+            shelf.put(
+                key,
+                own,
+                ttl=options.memory_cache_ttl,
+                stale=options.cache_stale,
+                tags=self._tags(args, kwargs),
+            )
+        return result
