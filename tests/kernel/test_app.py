@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import threading
+from contextlib import asynccontextmanager
 from textwrap import dedent
 
 import anyio
@@ -241,6 +242,33 @@ def test_run_in_a_script_starts_the_app_and_close_stops_it(counter):
     }
     assert app.run("Counter.add").get() == 3
     app.close()
+
+
+def test_a_script_can_start_the_app_and_use_what_plugins_give():
+    class Giving:
+        name = "giving"
+
+        @hookimpl
+        def lifespan(self, app):
+            return self._lifespan(app)
+
+        @asynccontextmanager
+        async def _lifespan(self, app):
+            app.extend("get_ctx", lambda: "the context")
+            yield
+
+    app = App("script", plugins=[Giving()], mods=[])
+    app.start()
+    app.start()
+    assert app.is_running
+    with entered(app):
+        assert App.get_ctx() == "the context"
+        with pytest.raises(MissingPluginError):
+            App.set_ctx(None)
+    with pytest.raises(AttributeError, match="no attribute 'unheard_of'"):
+        _ = App.unheard_of
+    app.close()
+    assert not app.is_running
 
 
 def test_a_script_that_forgets_to_close_ends_in_order(counter):

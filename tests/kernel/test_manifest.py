@@ -89,3 +89,10 @@ def test_a_value_that_does_not_fit_is_an_error_with_its_place(tmp_path):
     config = load(tmp_path, "app: {log_level: LOUD}")
     with pytest.raises(ConfigError, match=r"app\.log_level \(from .*tb-manifest\.yaml\)"):
         config.section("app", AppSettings)
+
+
+def test_the_mode_of_the_database_is_that_of_the_storage_which_need_not_be_installed(tmp_path):
+    config = load(tmp_path, "database: {mode: CB}")
+    assert config._lookup("plugins.storage") == {"mode": "CB"}
+    config.check_plugins([])
+    assert load(tmp_path, "app: {name: a}")._lookup("plugins.storage") == {}

@@ -24,6 +24,7 @@ from pegboard._context import CallContext, call_context
 from pegboard._export import Exporter
 from pegboard._mods import ModHost
 from pegboard._plugins import PluginHost, missing_plugin
+from pegboard._reference import get_app
 from pegboard._registry import Registry, Slot
 from pegboard._request import ANONYMOUS, RequestData, Session
 from pegboard._result import Result
@@ -58,7 +59,19 @@ P = TypeVar("P")
 TASK_TIMEOUT = 10.0  # seconds that background tasks get to end when the app stops
 
 
-class App:
+class _AppType(type):
+    """Lets `App.set_ctx`, asked of the class, be that of the app that runs."""
+
+    if not TYPE_CHECKING:  # so that a type checker finds a misspelt attribute
+
+        def __getattr__(cls, name: str) -> Any:
+            if name in KNOWN_ATTRIBUTES:
+                return getattr(get_app(), name)
+            msg = f"type object {cls.__name__!r} has no attribute {name!r}"
+            raise AttributeError(msg)
+
+
+class App(metaclass=_AppType):
     """One kernel instance. Several can live in one process.
 
     Args:
@@ -318,8 +331,21 @@ class App:
         """
         return self._from_thread(partial(self.call, target, *args, **kwargs))
 
+    def start(self) -> None:
+        """Start the app in a thread of its own, for code that is not asynchronous.
+
+        It runs there until `close` or the end of the process; nothing happens if it runs already.
+
+        Raises:
+            PegboardError: As entering the app does.
+        """
+        if not self.is_running:
+            with self._starting:
+                if not self.is_running:
+                    self._blocking = start_blocking(self)
+
     def close(self) -> None:
-        """Stop an app that `run` has started; nothing to do for any other."""
+        """Stop an app that `run` or `start` has started; nothing to do for any other."""
         if self._blocking is not None:
             self._blocking.close()
             self._blocking = None
@@ -328,10 +354,7 @@ class App:
         if on_event_loop():
             msg = "this would block the event loop: use `await app.call(...)`"
             raise RuntimeError(msg)
-        if not self.is_running:
-            with self._starting:
-                if not self.is_running:
-                    self._blocking = start_blocking(self)
+        self.start()
         return from_thread.run(function, token=self.token)
 
     def _resolve(self, target: Any, args: tuple[Any, ...]) -> tuple[Slot | None, tuple[Any, ...]]:
@@ -467,7 +490,8 @@ class App:
         Raises:
             ConfigError: If the app has an attribute of that name already.
         """
-        if name in self._extensions or hasattr(type(self), name) or name in vars(self):
+        own = (*vars(self), *(each for kind in type(self).__mro__ for each in vars(kind)))
+        if name in self._extensions or name in own:
             msg = f"app.{name} exists already: a plugin cannot give it again"
             raise ConfigError(msg)
         self._extensions[name] = value

@@ -170,12 +170,15 @@ class Config:
     def check_plugins(self, names: Iterable[str]) -> None:
         """Make sure that each section `[plugins.NAME]` is that of a plugin that exists.
 
+        A `tb-manifest.yaml` has sections for parts that need not be installed.
+
         Raises:
             ConfigError: If one is not.
         """
         known = set(names)
         for key, value in self._lookup("plugins").items():
-            if isinstance(value, dict) and key not in known:
+            is_translated = self.origin(f"plugins.{key}").endswith(MANIFESTS[1])
+            if isinstance(value, dict) and key not in known and not is_translated:
                 msg = (
                     f"section plugins.{key} (from {self.origin(f'plugins.{key}')}) is for a plugin "
                     f"that is not installed; installed: {_names(known) or 'none'}"

@@ -19,6 +19,7 @@ TRANSLATED = {
     "app.name": "app.name",
     "app.debug": "app.dev",
     "app.log_level": "app.log_level",
+    "database.mode": "plugins.storage.mode",
     "mods.open_modules": "access.open_modules",
     "workers.http[0].host": "serve.host",
     "workers.http[0].port": "serve.port",
@@ -76,8 +77,11 @@ def translated(manifest: Any, source: str) -> dict[str, Any]:
     for there, here in TRANSLATED.items():
         found = _get(values, there)
         if found not in (None, [], ""):
-            section, _, key = here.partition(".")
-            settings.setdefault(section, {})[key] = found
+            *sections, key = here.split(".")
+            target = settings
+            for section in sections:
+                target = target.setdefault(section, {})
+            target[key] = found
     return settings
 
 

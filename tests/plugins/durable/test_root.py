@@ -287,3 +287,16 @@ def test_files_anywhere_are_written_through_links(tmp_path: Path) -> None:
     assert (tmp_path / "a" / "text").read_bytes() == b"two"
     with pytest.raises(FileExistsError):
         create(tmp_path / "link", b"three")
+
+
+def test_a_root_that_follows_nothing_refuses_links_that_stay_below_it(tmp_path: Path) -> None:
+    root = Root(tmp_path, follow=False)
+    root.replace("folder/real", b"1")
+    (tmp_path / "link").symlink_to("folder/real")
+    (tmp_path / "other").symlink_to("folder")
+    for path in ("link", "other/real"):
+        with pytest.raises(OutsideRootError):
+            root.read(path)
+        with pytest.raises(OutsideRootError):
+            root.replace(path, b"2")
+    assert Root(tmp_path).read("link") == Root(tmp_path).read("other/real") == b"1"

@@ -239,9 +239,9 @@ class Store(Protocol):
 
         Raises:
             ConflictError: If the file has another version than expected; nothing was written.
-            TooLargeError: If it is longer than `max_size`, or the store is full.
-            UnavailableError: If the store does not answer in time. Whether it was written is not
-                known then; whoever tries again does so on a condition.
+            TooLargeError: If it is longer than `max_size`.
+            UnavailableError: If the store is full, broken, or does not answer in time. Whether it
+                was written may not be known then; whoever tries again does so on a condition.
         """
         ...
 

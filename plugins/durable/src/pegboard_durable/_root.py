@@ -59,6 +59,8 @@ class Root:
         path: The folder; made, with those above it, if it is missing.
         durable: Whether what has been written survives a power cut, unless a call says otherwise.
         folder_mode: What missing folders are made with, less the umask.
+        follow: Whether links are followed that stay below the root; else each is refused, wherever
+            it leads.
 
     Attributes:
         path: The folder, absolute and without links.
@@ -68,12 +70,18 @@ class Root:
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], *, durable: bool = True, folder_mode: int = 0o777
+        self,
+        path: str | os.PathLike[str],
+        *,
+        durable: bool = True,
+        folder_mode: int = 0o777,
+        follow: bool = True,
     ) -> None:
         self.path = Path(os.path.realpath(path))
         self._given = PurePath(os.path.abspath(path))
         self._durable = durable
         self._folder_mode = folder_mode
+        self._follow = follow
         with translated("make", str(self.path)):
             self.path.mkdir(mode=folder_mode, parents=True, exist_ok=True)
 
@@ -101,7 +109,7 @@ class Root:
             OutsideRootError: If the path leads out of the root, or to no plain file.
             DurableError: If it cannot be opened.
         """
-        with translated("open", str(path)), Walk(str(self.path)) as walk:
+        with translated("open", str(path)), self._begin() as walk:
             name = walk.to_name(self._parts(path))
             fd = walk.folder.open_file(name, os.O_RDONLY)
             try:
@@ -209,7 +217,7 @@ class Root:
         """
         parts = self._parts(path)
         try:
-            with translated("remove", str(path)), Walk(str(self.path)) as walk:
+            with translated("remove", str(path)), self._begin() as walk:
                 folder = walk.to_folder(parts[:-1])
                 is_removed = bool(parts) and folder.unlink(parts[-1])
                 if is_removed and self._is_durable(durable):
@@ -233,7 +241,7 @@ class Root:
             DurableError: If it cannot be moved; both are as they were.
         """
         parts = self._parts(source)
-        with translated("move", str(source)), Walk(str(self.path)) as old:
+        with translated("move", str(source)), self._begin() as old:
             name = old.to_name(parts)
             with self._walk("move", target) as (new, new_name):
                 old.folder.rename(name, new_name, new.folder)
@@ -248,7 +256,7 @@ class Root:
             OutsideRootError: If the path leads out of the root.
             OSError: If there is something else of that name, or it cannot be made.
         """
-        with translated("make", str(path)), Walk(str(self.path)) as walk:
+        with translated("make", str(path)), self._begin() as walk:
             walk.to_folder(self._parts(path), make=self._folder_mode)
 
     def remove_folder(self, path: str | os.PathLike[str]) -> None:
@@ -258,7 +266,7 @@ class Root:
             OutsideRootError: If the path leads out of the root, or is the root.
             OSError: If it is not empty, or cannot be removed.
         """
-        with translated("remove", str(path)), Walk(str(self.path)) as walk:
+        with translated("remove", str(path)), self._begin() as walk:
             name = walk.to_name(self._parts(path))
             walk.folder.remove_folder(name)
 
@@ -272,7 +280,7 @@ class Root:
             DurableError: If it cannot be found out.
         """
         try:
-            with translated("find", str(path)), Walk(str(self.path)) as walk:
+            with translated("find", str(path)), self._begin() as walk:
                 name = walk.to_name(self._parts(path))
                 found = walk.folder.stat(name)
                 return None if found is None else Item(path=walk.at(name), stat=found)
@@ -287,7 +295,7 @@ class Root:
             DurableError: If it cannot be found out.
         """
         parts = self._parts(path)
-        with translated("find", str(path)), Walk(str(self.path)) as walk:
+        with translated("find", str(path)), self._begin() as walk:
             for number, part in enumerate(parts[:-1]):
                 try:
                     walk.to_folder([part])
@@ -306,7 +314,7 @@ class Root:
             OutsideRootError: If the path leads out of the root.
             DurableError: If it cannot be read.
         """
-        with translated("list", str(path)), Walk(str(self.path)) as walk:
+        with translated("list", str(path)), self._begin() as walk:
             folder = walk.to_folder(self._parts(path))
             names = (name for name in folder.names() if not name.startswith(".pegboard-"))
             found = ((name, folder.stat(name)) for name in names)
@@ -329,7 +337,7 @@ class Root:
             OutsideRootError: If the path leads out of the root.
             DurableError: If a folder cannot be read or written.
         """
-        with translated("sweep", str(path)), Walk(str(self.path)) as walk:
+        with translated("sweep", str(path)), self._begin() as walk:
             count = sweep(walk.to_folder(self._parts(path)), older_than)
         folders = [item.path for item in self.scan(path) if item.is_folder]
         return count + sum(self.sweep(folder, older_than=older_than) for folder in folders)
@@ -337,10 +345,13 @@ class Root:
     @contextmanager
     def _walk(self, doing: str, path: str | os.PathLike[str]) -> Iterator[tuple[Walk, str]]:
         parts = self._parts(path)
-        with Walk(str(self.path)) as walk:
+        with self._begin() as walk:
             with translated(doing, str(path)):
                 name = walk.to_name(parts, make=self._folder_mode)
             yield walk, name
+
+    def _begin(self) -> Walk:
+        return Walk(str(self.path), follow=self._follow)
 
     def _is_durable(self, durable: bool | None) -> bool:  # noqa: FBT001  # what a call was given
         return self._durable if durable is None else durable

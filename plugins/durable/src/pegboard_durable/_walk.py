@@ -29,13 +29,15 @@ class Walk:
 
     Args:
         root: Absolute path of the root, without links.
+        follow: Whether links are followed that stay below the root.
 
     Attributes:
         folder: Where the way ends.
     """
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, *, follow: bool = True) -> None:
         self._root = root
+        self._follows = follow
         self._stack = ExitStack()
         self._folders = [self._stack.enter_context(Folder.open(root))]
         self._names: list[str] = []
@@ -138,6 +140,8 @@ class Walk:
         return target
 
     def _follow(self, target: str, pending: deque[str]) -> None:
+        if not self._follows:
+            raise OutsideRootError(errno.ELOOP, f"there is a link in {self.folder.path}: {target}")
         self._links += 1
         if self._links > MOST_LINKS:
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), self._root)
