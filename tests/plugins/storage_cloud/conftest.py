@@ -1,0 +1,81 @@
+"""Services in processes of their own, and stores on them."""
+
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from pegboard_database import Database
+from pegboard_storage_cloud import CloudStore
+from pegboard_storage_cloud._breaker import Breaker
+from pegboard_storage_cloud._copies import COPIES, Copies
+from pegboard_storage_cloud._outbox import OUTBOX, Outbox
+from pegboard_storage_cloud._redis import RedisAccess, RedisRemote
+from pegboard_storage_cloud._remote import Remote
+from pegboard_storage_cloud._s3 import S3Access, S3Remote
+from tests.servers.redis import RedisServer
+from tests.servers.s3 import S3Server
+
+_prefixes = count()
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3Server]:
+    with S3Server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    with RedisServer(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture
+def prefix() -> str:
+    """A part of the service that no other test writes to."""
+    return f"test{next(_prefixes)}"
+
+
+def s3_remote(
+    server: S3Server, prefix: str, *, port: int = 0, shared: bool = True, timeout: float = 5.0
+) -> S3Remote:
+    endpoint = f"http://127.0.0.1:{port or server.port}"
+    options = {
+        "endpoint": endpoint,
+        "region": "us-east-1",
+        "access_key_id": server.access_key_id,
+        "secret_access_key": server.secret_access_key,
+    }
+    access = S3Access(bucket=server.bucket, options=options)
+    return S3Remote(access, prefix=prefix, shared=shared, timeout=timeout)
+
+
+def redis_remote(
+    server: RedisServer, prefix: str, *, port: int = 0, timeout: float = 5.0
+) -> RedisRemote:
+    url = server.url.replace(str(server.port), str(port or server.port))
+    access = RedisAccess(url=url)
+    return RedisRemote(access, prefix=prefix, durable=False, timeout=timeout, connections=8)
+
+
+def store_on(
+    remote: Remote, folder: Path, *, pause: float = 0.05, outbox_bytes: int = 10**8
+) -> CloudStore:
+    """Return a store with outbox and copies; stores with one folder share these."""
+    return CloudStore(
+        remote,
+        breaker=Breaker(pause, 4 * pause),
+        outbox=Outbox(Database(folder / "outbox.sqlite", OUTBOX), "test", limit=outbox_bytes),
+        copies=Copies(Database(folder / "copies.sqlite", COPIES), "test", limit=10**7),
+        max_size=2_000_000,
+    )
+
+
+@pytest.fixture(params=["s3", "redis"])
+def open_remote(request: pytest.FixtureRequest, prefix: str) -> Callable[..., Remote]:
+    """Open a service anew; with `port` through a proxy."""
+    server = request.getfixturevalue(f"{request.param}_server")
+    connect = s3_remote if request.param == "s3" else redis_remote
+    return lambda **options: connect(server, prefix, **options)
