@@ -27,6 +27,7 @@ STORIES = {
     "pegboard-database": "database",
     "pegboard-caching": "caching",
     "pegboard-mods": "mods",
+    "pegboard-storage-cloud[redis,s3]": "storage_cloud",
     "pegboard[all]": "everything",
 }
 """What is installed, and the story that is played there."""
