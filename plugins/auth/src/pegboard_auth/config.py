@@ -2,10 +2,96 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
+
 import msgspec
+
+from pegboard_auth._rate import Rate
 
 __all__ = ["AuthConfig"]
 
+MINUTE = 60.0
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+
+Seconds = Annotated[float, msgspec.Meta(gt=0)]
+Count = Annotated[int, msgspec.Meta(ge=1)]
+
 
 class AuthConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What can be set."""
+    """What can be set about accounts and sessions. Durations are seconds.
+
+    Attributes:
+        session_idle: Time without a request after which a cookie session has ended.
+        session_lifetime: Time after which any session has ended, used or not.
+        rotate_after: Age from which on the cookie of a session is replaced by a fresh one.
+        access_lifetime: Time that a bearer token is good for.
+        refresh_lifetime: Time that a refresh token is good for.
+        link_lifetime: Time that a one-time link is good for.
+        cookie_name: Name of the session cookie; over TLS it has the prefix `__Host-`.
+        cookie_same_site: `strict` hides the cookie from every request that another site begins;
+            `lax` shows it where a link of another site is followed.
+        cookie_secure: Whether the cookie is for TLS only; `auto` decides by the request, so that a
+            proxy in front which ends TLS calls for `always`.
+        trusted_origins: Origins such as `https://admin.example.org`, besides our own, whose pages
+            may act with the cookie of a user.
+        public_url: Where people reach this server, such as `https://example.org/app`; what the
+            command line prints links with.
+        sign_up: Whether anybody may make an account.
+        password_min: Fewest characters of a password.
+        password_threads: Most passwords that are checked at once, each with `argon2_memory`.
+        password_queue: Most sign-ins that wait for that; more are answered with 503.
+        argon2_memory: KiB of memory that one check takes.
+        argon2_time: Passes over that memory.
+        argon2_lanes: Threads that one check computes with.
+        attempts_per_client: Sign-ins that may be tried from one client address.
+        attempts_per_account: Sign-ins that may be tried for one name by devices that have never
+            signed in to it; those that have are counted each for itself.
+        max_sessions: Most sessions of one account; a further one ends the oldest.
+        max_keys: Most API keys of one account.
+        cached_sessions: Sessions that each worker keeps in memory.
+        audit_days: Days that the audit trail is kept.
+        security_headers: Whether answers tell browsers to guess no content types and to let no
+            other site frame them.
+    """
+
+    session_idle: Seconds = 7 * DAY
+    session_lifetime: Seconds = 30 * DAY
+    rotate_after: Seconds = HOUR
+    access_lifetime: Seconds = 10 * MINUTE
+    refresh_lifetime: Seconds = 30 * DAY
+    link_lifetime: Seconds = HOUR
+    cookie_name: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.-]{1,64}$")] = (
+        "pegboard_session"
+    )
+    cookie_same_site: Literal["strict", "lax"] = "strict"
+    cookie_secure: Literal["auto", "always", "never"] = "auto"
+    trusted_origins: tuple[str, ...] = ()
+    public_url: str = "http://127.0.0.1:5000"
+    sign_up: bool = False
+    password_min: Annotated[int, msgspec.Meta(ge=8, le=256)] = 10
+    password_threads: Count = 2
+    password_queue: Count = 64
+    argon2_memory: Annotated[int, msgspec.Meta(ge=8)] = 65_536
+    argon2_time: Count = 3
+    argon2_lanes: Count = 1
+    attempts_per_client: str = "30/min"
+    attempts_per_account: str = "10/min"
+    max_sessions: Count = 50
+    max_keys: Count = 20
+    cached_sessions: Count = 10_000
+    audit_days: Count = 90
+    security_headers: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse rates and origins that nobody could mean.
+
+        Raises:
+            ValueError: If one of them is malformed.
+        """
+        for text in (self.attempts_per_client, self.attempts_per_account):
+            Rate.parse(text)
+        for origin in self.trusted_origins:
+            if not origin.startswith(("http://", "https://")) or origin.count("/") != 2:
+                msg = f"{origin!r} is no origin: write it like https://example.org"
+                raise ValueError(msg)
