@@ -1,0 +1,156 @@
+"""Accounts in the database."""
+
+from __future__ import annotations
+
+import secrets
+
+import msgspec
+
+from pegboard.errors import ConflictError, InputError, NotFoundError
+from pegboard_auth._policy import name_key
+from pegboard_auth._record import Account
+from pegboard_auth._trail import note_change
+from pegboard_database import ConstraintError, Snapshot, Transaction
+
+__all__ = [
+    "Hashed",
+    "add_account",
+    "all_accounts",
+    "find_account",
+    "find_hashed",
+    "get_account",
+    "has_admin",
+    "set_disabled",
+    "set_level",
+    "set_password",
+]
+
+ADMIN = 10
+
+_FIELDS = """
+    uid, name, level, password is not null as has_password,
+    disabled_at is not null as disabled, created_at
+"""
+
+
+class Hashed(msgspec.Struct, frozen=True):
+    """What a sign-in is checked against.
+
+    Attributes:
+        account: The account.
+        password: Hash of the password, None without one.
+    """
+
+    account: Account
+    password: str | None
+
+
+def add_account(
+    transaction: Transaction, name: str, *, level: int, password: str | None, now: float
+) -> Account:
+    """Make an account.
+
+    Raises:
+        ConflictError: If the name, or one that looks like it, is taken.
+    """
+    uid = secrets.token_hex(12)
+    try:
+        transaction.execute(
+            "insert into accounts values (?, ?, ?, ?, ?, null, ?)",
+            uid,
+            name,
+            name_key(name),
+            level,
+            password,
+            now,
+        )
+    except ConstraintError as error:
+        msg = f"the name {name!r} is taken"
+        raise ConflictError(msg) from error
+    return get_account(transaction, uid)
+
+
+def get_account(snapshot: Snapshot, uid: str) -> Account:
+    """Return an account.
+
+    Raises:
+        NotFoundError: If there is none.
+    """
+    found = snapshot.first_as(Account, f"select {_FIELDS} from accounts where uid = ?", uid)
+    if found is None:
+        msg = "there is no such account"
+        raise NotFoundError(msg)
+    return found
+
+
+def find_account(snapshot: Snapshot, name: str) -> Account:
+    """Return the account of a name.
+
+    Raises:
+        NotFoundError: If there is none.
+    """
+    query = f"select {_FIELDS} from accounts where name_key = ?"
+    found = snapshot.first_as(Account, query, name_key(name))
+    if found is None:
+        msg = f"there is no account {name!r}"
+        raise NotFoundError(msg)
+    return found
+
+
+def find_hashed(snapshot: Snapshot, name: str) -> Hashed | None:
+    """Return the account of a name with its hash, None where there is none."""
+    row = snapshot.first("select uid, password from accounts where name_key = ?", name_key(name))
+    return None if row is None else Hashed(get_account(snapshot, row[0]), row[1])
+
+
+def all_accounts(snapshot: Snapshot) -> list[Account]:
+    """Return all accounts, by name."""
+    return snapshot.all_as(Account, f"select {_FIELDS} from accounts order by name_key")
+
+
+def has_admin(snapshot: Snapshot) -> bool:
+    """Whether somebody can administer: has the level, a password, and is not disabled."""
+    query = """select 1 from accounts
+        where level >= ? and disabled_at is null and password is not null limit 1"""
+    return snapshot.first(query, ADMIN) is not None
+
+
+def set_level(transaction: Transaction, uid: str, level: int, *, now: float) -> Account:
+    """Change a level.
+
+    Raises:
+        NotFoundError: If there is no such account.
+        InputError: If nobody could administer any more.
+    """
+    account = get_account(transaction, uid)
+    transaction.execute("update accounts set level = ? where uid = ?", level, uid)
+    _keep_an_admin(transaction, account)
+    note_change(transaction, uid, now)
+    return get_account(transaction, uid)
+
+
+def set_disabled(transaction: Transaction, uid: str, *, disabled: bool, now: float) -> Account:
+    """Keep an account out, or let it in again.
+
+    Raises:
+        NotFoundError: If there is no such account.
+        InputError: If nobody could administer any more.
+    """
+    account = get_account(transaction, uid)
+    moment = now if disabled else None
+    transaction.execute("update accounts set disabled_at = ? where uid = ?", moment, uid)
+    _keep_an_admin(transaction, account)
+    note_change(transaction, uid, now)
+    return get_account(transaction, uid)
+
+
+def set_password(transaction: Transaction, uid: str, password: str) -> None:
+    """Keep the hash of another password."""
+    transaction.execute("update accounts set password = ? where uid = ?", password, uid)
+
+
+def _keep_an_admin(transaction: Transaction, before: Account) -> None:
+    was_admin = before.level >= ADMIN and not before.disabled and before.has_password
+    if was_admin and not has_admin(transaction):
+        msg = "nobody could administer any more: make another administrator first"
+        raise InputError(msg)

@@ -1,0 +1,88 @@
+"""Hashing and checking passwords in worker threads. The one file that knows argon2.
+
+Source: RFC 9106. A check takes a tenth of a second and tens of MiB on purpose, so that few run at
+once and only so many wait.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import anyio
+from anyio import to_thread
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from pegboard.errors import UnavailableError
+from pegboard_auth.config import AuthConfig
+
+__all__ = ["Passwords"]
+
+T = TypeVar("T")
+
+RETRY = 5.0  # seconds
+
+
+class Passwords:
+    """Hashes and checks.
+
+    Args:
+        config: How costly that is, and how many may do it.
+    """
+
+    def __init__(self, config: AuthConfig) -> None:
+        self._hasher = PasswordHasher(
+            time_cost=config.argon2_time,
+            memory_cost=config.argon2_memory,
+            parallelism=config.argon2_lanes,
+        )
+        self._limiter = anyio.CapacityLimiter(config.password_threads)
+        self._queue = config.password_queue
+        self._nobody: str | None = None
+
+    async def hash(self, password: str) -> str:
+        """Return the hash of a password.
+
+        Raises:
+            UnavailableError: If too many wait already.
+        """
+        return await self._in_thread(lambda: self._hasher.hash(password))
+
+    async def check(self, known: str | None, password: str) -> bool:
+        """Whether a password is the one that was hashed.
+
+        Args:
+            known: The hash; None, for an account that is not there, takes as long.
+            password: What was typed.
+
+        Raises:
+            UnavailableError: If too many wait already.
+        """
+        return await self._in_thread(lambda: self._check(known, password))
+
+    def is_outdated(self, known: str) -> bool:
+        """Whether a hash was made with other settings than those of now."""
+        return self._hasher.check_needs_rehash(known)
+
+    async def warm(self) -> None:
+        """Make the hash that nobody's password is compared with."""
+        await self._in_thread(self._for_nobody)
+
+    def _check(self, known: str | None, password: str) -> bool:
+        try:
+            fits = self._hasher.verify(known or self._for_nobody(), password)
+        except (VerificationError, InvalidHashError, UnicodeEncodeError):
+            return False
+        return fits and known is not None
+
+    def _for_nobody(self) -> str:
+        if self._nobody is None:
+            self._nobody = self._hasher.hash("the password of nobody")
+        return self._nobody
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        if self._limiter.statistics().tasks_waiting >= self._queue:
+            msg = "too many sign-ins at once; try again in a few seconds"
+            raise UnavailableError(msg, retry_after=RETRY)
+        return await to_thread.run_sync(work, limiter=self._limiter)

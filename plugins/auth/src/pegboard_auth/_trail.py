@@ -1,0 +1,96 @@
+"""What happened: the audit trail for people, and the changes that every worker follows."""
+
+from __future__ import annotations
+
+import logging
+import unicodedata
+
+import msgspec
+
+from pegboard_auth._record import AuditEvent
+from pegboard_database import Snapshot, Transaction
+
+__all__ = ["Actor", "events", "forget_old", "last_change", "note_change", "record"]
+
+DETAIL_MAX = 200  # characters
+CHANGES_KEPT = 86_400.0  # seconds; a worker that was away for longer forgets all that it knew
+
+_logger = logging.getLogger("pegboard.auth.audit")
+
+
+class Actor(msgspec.Struct, frozen=True, kw_only=True):
+    """Who does something, and from where.
+
+    Attributes:
+        uid: The account, `cli`, or empty for somebody unknown.
+        client: Address of the client.
+        agent: What the client calls itself.
+    """
+
+    uid: str = ""
+    client: str = ""
+    agent: str = ""
+
+
+def record(
+    transaction: Transaction,
+    event: str,
+    now: float,
+    *,
+    uid: str = "",
+    actor: Actor,
+    detail: str = "",
+) -> None:
+    """Add to the audit trail, in the transaction of what happened; and to the log."""
+    shown = _printable(detail)[:DETAIL_MAX]
+    transaction.execute(
+        "insert into audit (at, event, uid, actor, client, detail) values (?, ?, ?, ?, ?, ?)",
+        now,
+        event,
+        uid,
+        actor.uid,
+        actor.client,
+        shown,
+    )
+    _logger.info(
+        "%s account=%s by=%s from=%s %s", event, uid or "-", actor.uid or "-", actor.client, shown
+    )
+
+
+def events(snapshot: Snapshot, limit: int, before: int | None = None) -> list[AuditEvent]:
+    """Return the newest events, those before a number where one is given."""
+    return snapshot.all_as(
+        AuditEvent,
+        "select id, at, event, uid, actor, client, detail from audit"
+        " where id < ? order by id desc limit ?",
+        before if before is not None else 1 << 62,
+        limit,
+    )
+
+
+def note_change(transaction: Transaction, subject: str, now: float) -> None:
+    """Tell all workers that what they know of an account, session or key is not true any more."""
+    transaction.execute("insert into changes (subject, at) values (?, ?)", subject, now)
+
+
+def last_change(snapshot: Snapshot) -> int:
+    """Return the number of the last change."""
+    return int(snapshot.value("select seq from sqlite_sequence where name = 'changes'") or 0)
+
+
+def forget_old(transaction: Transaction, now: float, *, audit_days: int) -> None:
+    """Delete what nobody needs any more."""
+    day = 86_400.0
+    transaction.execute("delete from changes where at < ?", now - CHANGES_KEPT)
+    transaction.execute("delete from audit where at < ?", now - audit_days * day)
+    transaction.execute("delete from sessions where expires_at < ?", now - day)
+    transaction.execute("delete from links where expires_at < ?", now - day)
+    transaction.execute("delete from attempts where full_until < ?", now)
+
+
+def _printable(text: str) -> str:
+    """Return a text with which nobody can forge a line of the log, or colour a terminal."""
+    return "".join(
+        each if unicodedata.category(each)[0] != "C" and each not in "\u2028\u2029" else "?"
+        for each in text
+    )
