@@ -19,6 +19,7 @@ from scripts.environment import ROOT, Environment, members, workspace
 SMOKE = ROOT / "scripts" / "smoke"
 STORIES = {
     "pegboard": "kernel",
+    "pegboard-auth": "auth",
     "pegboard-durable": "durable",
     "pegboard-transport-http": "http",
     "pegboard-transport-ws": "ws",

@@ -26,6 +26,7 @@ __all__ = [
     "PegboardError",
     "PluginError",
     "TooLargeError",
+    "TooManyRequestsError",
     "UnauthorizedError",
     "UnavailableError",
     "UnsupportedMediaError",
@@ -163,6 +164,21 @@ class UnavailableError(PegboardError):
     status = 503
 
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class TooManyRequestsError(PegboardError):
+    """The caller asks more often than it may: it has to wait.
+
+    Attributes:
+        retry_after: Seconds after which it may ask again.
+    """
+
+    code = "too_many_requests"
+    status = 429
+
+    def __init__(self, message: str, *, retry_after: float) -> None:
         super().__init__(message)
         self.retry_after = retry_after
 

@@ -22,7 +22,7 @@ def test_names_that_would_lie_or_break_something_are_refused(name):
 
 
 def test_names_that_look_alike_are_the_same():
-    assert name_key("ADA") == name_key("ada") == name_key("ａｄａ")
+    assert name_key("ADA") == name_key("ada") == name_key("\uff41\uff44\uff41")
     assert name_key("Zoë") == name_key("Zoe\u0308")
     assert name_key("straße") == name_key("STRASSE")
 

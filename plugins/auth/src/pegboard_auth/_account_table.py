@@ -27,11 +27,6 @@ __all__ = [
 
 ADMIN = 10
 
-_FIELDS = """
-    uid, name, level, password is not null as has_password,
-    disabled_at is not null as disabled, created_at
-"""
-
 
 class Hashed(msgspec.Struct, frozen=True):
     """What a sign-in is checked against.
@@ -76,7 +71,7 @@ def get_account(snapshot: Snapshot, uid: str) -> Account:
     Raises:
         NotFoundError: If there is none.
     """
-    found = snapshot.first_as(Account, f"select {_FIELDS} from accounts where uid = ?", uid)
+    found = snapshot.first_as(Account, "select * from accounts_shown where uid = ?", uid)
     if found is None:
         msg = "there is no such account"
         raise NotFoundError(msg)
@@ -89,7 +84,7 @@ def find_account(snapshot: Snapshot, name: str) -> Account:
     Raises:
         NotFoundError: If there is none.
     """
-    query = f"select {_FIELDS} from accounts where name_key = ?"
+    query = "select * from accounts_shown where name_key = ?"
     found = snapshot.first_as(Account, query, name_key(name))
     if found is None:
         msg = f"there is no account {name!r}"
@@ -105,7 +100,7 @@ def find_hashed(snapshot: Snapshot, name: str) -> Hashed | None:
 
 def all_accounts(snapshot: Snapshot) -> list[Account]:
     """Return all accounts, by name."""
-    return snapshot.all_as(Account, f"select {_FIELDS} from accounts order by name_key")
+    return snapshot.all_as(Account, "select * from accounts_shown order by name_key")
 
 
 def has_admin(snapshot: Snapshot) -> bool:

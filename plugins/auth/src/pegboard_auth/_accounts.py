@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from pegboard.errors import InputError, UnauthorizedError
+from pegboard.errors import InputError, TooManyRequestsError, UnauthorizedError
 from pegboard_auth import _account_table as accounts
 from pegboard_auth import _key_table as keys
 from pegboard_auth import _link_table as links
 from pegboard_auth import _session_table as sessions
 from pegboard_auth._account_table import Hashed
 from pegboard_auth._attempt_table import subjects, take
-from pegboard_auth._error import TooManyRequestsError
 from pegboard_auth._opaque import Opaque
-from pegboard_auth._policy import check_level, check_name, check_password
+from pegboard_auth._policy import check_level, check_name, check_password, normalized
 from pegboard_auth._rate import Rate
 from pegboard_auth._record import Account, AuditEvent, KeyRecord, SessionRecord
 from pegboard_auth._scope_rule import check_scopes
@@ -56,7 +55,7 @@ class Tokens(msgspec.Struct, frozen=True, kw_only=True):
     access_token: str
     refresh_token: str
     expires_in: float
-    token_type: str = "Bearer"
+    token_type: str = "Bearer"  # noqa: S105 - the name of a scheme
 
 
 class Accounts:
@@ -75,6 +74,7 @@ class Accounts:
     def __init__(
         self,
         config: AuthConfig,
+        *,
         database: Database,
         codec: TokenCodec,
         passwords: Passwords,
@@ -231,6 +231,17 @@ class Accounts:
         await self._change(work)
         return await self.link("password", uid, actor=actor)
 
+    async def sign_up(self, name: str, password: str, *, actor: Actor = NOBODY) -> Account:
+        """Make an account for somebody unknown: counted like a sign-in of their address.
+
+        Raises:
+            InputError: If name or password are not taken.
+            ConflictError: If the name is taken already.
+            TooManyRequestsError: If too many were made from this address.
+        """
+        await self._counted(name, lambda _: None, actor)
+        return await self.add(name, password=password, actor=actor)
+
     # -- signing in ------------------------------------------------------------------------
 
     async def sign_in(
@@ -250,9 +261,14 @@ class Accounts:
             TooManyRequestsError: If too many were tried from this address, or for this name.
             UnavailableError: If too many passwords are checked at once.
         """
+        return await self._check(name, password, lambda uid: self.device_of(device, uid), actor)
+
+    async def _check(
+        self, name: str, password: str, device: Callable[[str], str | None], actor: Actor
+    ) -> Account:
         hashed = await self._counted(name, device, actor)
         known = None if hashed is None or hashed.account.disabled else hashed.password
-        typed = _normal(password)
+        typed = normalized(password)
         if not await self._passwords.check(known, typed) or hashed is None:
             uid = "" if hashed is None else hashed.account.uid
             await self._note("sign_in_refused", uid, actor)
@@ -371,6 +387,29 @@ class Accounts:
             return None
         return claims.sid if claims.uid == uid else None
 
+    async def setup_code(self, now: float, *, patience: float) -> str | None:
+        """Make a link for the first administrator; return its code.
+
+        Args:
+            now: Seconds since 1970.
+            patience: Seconds for which a link that another worker has made is enough.
+
+        Returns:
+            None if there is an administrator, or another worker has made a link just now.
+        """
+        lifetime = self._config.link_lifetime
+
+        def work(tables: Transaction) -> Opaque | None:
+            newest = tables.value("select max(expires_at) from links where purpose = 'setup'")
+            is_new = newest is not None and newest > now + lifetime - patience
+            if is_new or accounts.has_admin(tables):
+                return None
+            record(tables, "link_made", now, actor=NOBODY, detail="setup")
+            return links.add_link(tables, "setup", None, now + lifetime)
+
+        code = await self._database.awrite(work)
+        return None if code is None else code.text
+
     # -- passwords, links, keys ------------------------------------------------------------
 
     async def change_password(
@@ -391,8 +430,7 @@ class Accounts:
             TooManyRequestsError: If too many were tried.
         """
         account = await self.get(uid)
-        device = self.device_token(uid)  # whoever is signed in is counted for the account
-        await self.sign_in(account.name, current, device=device, actor=actor)
+        await self._check(account.name, current, lambda _: f"of {uid}", actor)
         await self._set_password(account, password, but=sid, actor=actor)
 
     async def look_at_link(self, code: str) -> Link:
@@ -515,7 +553,9 @@ class Accounts:
         await self._feed.read()
         return answer
 
-    async def _counted(self, name: str, device: str | None, actor: Actor) -> Hashed | None:
+    async def _counted(
+        self, name: str, device: Callable[[str], str | None], actor: Actor
+    ) -> Hashed | None:
         """Count a sign-in and return what it is checked against.
 
         Raises:
@@ -524,7 +564,7 @@ class Accounts:
 
         def work(tables: Transaction) -> tuple[Hashed | None, float]:
             hashed = accounts.find_hashed(tables, name)
-            known = self.device_of(device, hashed.account.uid if hashed else "")
+            known = device(hashed.account.uid) if hashed else None
             counted = subjects(
                 name,
                 actor.client,
@@ -542,9 +582,7 @@ class Accounts:
 
     async def _note(self, event: str, uid: str, actor: Actor) -> None:
         now = time()
-        await self._database.awrite(
-            lambda tables: record(tables, event, now, uid=uid, actor=actor)
-        )
+        await self._database.awrite(lambda tables: record(tables, event, now, uid=uid, actor=actor))
 
     async def _hash(self, name: str, password: str) -> str:
         normal = check_password(password, name=name, least=self._config.password_min)
@@ -609,9 +647,3 @@ def _parsed_link(code: str) -> Opaque:
     if link is None:
         raise UnauthorizedError(BAD_LINK)
     return link
-
-
-def _normal(password: str) -> str:
-    import unicodedata
-
-    return unicodedata.normalize("NFKC", password)[:4096]

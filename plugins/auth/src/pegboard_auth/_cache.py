@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Collection, Generator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pegboard import Session
@@ -14,7 +14,7 @@ __all__ = ["Known", "SessionCache"]
 
 
 class Known:
-    """A session that is known; awaiting it gives the session at once.
+    """A session that is known.
 
     Attributes:
         session: The session.
@@ -41,10 +41,6 @@ class Known:
         self.renew_at = renew_at
         self.scopes = scopes
 
-    def __await__(self) -> Generator[Any, Any, Session]:
-        return self.session
-        yield  # what makes this a generator, and the whole awaitable
-
 
 class SessionCache:
     """What is known of the credentials that were shown lately.
@@ -69,7 +65,9 @@ class SessionCache:
     def forget(self, subjects: Collection[str]) -> None:
         """Forget whatever hangs on one of these accounts, sessions or keys."""
         changed = frozenset(subjects)
-        gone = [each for each, known in self._known.items() if not changed.isdisjoint(known.subjects)]
+        gone = [
+            each for each, known in self._known.items() if not changed.isdisjoint(known.subjects)
+        ]
         for each in gone:
             del self._known[each]
 

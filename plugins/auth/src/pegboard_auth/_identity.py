@@ -53,6 +53,7 @@ class Identity:
     def __init__(
         self,
         config: AuthConfig,
+        *,
         database: Database,
         codec: TokenCodec,
         cookies: CookieJar,
@@ -74,8 +75,10 @@ class Identity:
                 API key does not cover what is called.
         """
         known = self.recognize(scope)
-        if known is None or isinstance(known, Known):
-            return known
+        if known is None:
+            return None
+        if isinstance(known, Known):
+            return _at_once(known.session)
         return self._look_up(scope, known)
 
     def recognize(self, scope: Scope) -> Known | Credential | None:
@@ -191,6 +194,10 @@ class Identity:
         if seq >= self._feed.seq:
             self._cache.put(credential, known)
             self._feed.wake()
+
+
+async def _at_once(session: Session) -> Session:
+    return session
 
 
 def _session(standing: Standing, sid: str, source: str) -> Session:

@@ -30,8 +30,8 @@ class Link(msgspec.Struct, frozen=True):
 def add_link(
     transaction: Transaction, purpose: Purpose, uid: str | None, expires_at: float
 ) -> Opaque:
-    """Make a link; older ones for the same are good no more."""
-    transaction.execute("delete from links where purpose = ? and uid is ?", purpose, uid)
+    """Make a link; older ones of an account for the same are good no more."""
+    transaction.execute("delete from links where purpose = ? and uid = ?", purpose, uid)
     link = Opaque.make("pbl")
     transaction.execute(
         "insert into links values (?, ?, ?, ?, ?, null)",

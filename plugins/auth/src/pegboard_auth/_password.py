@@ -71,10 +71,10 @@ class Passwords:
 
     def _check(self, known: str | None, password: str) -> bool:
         try:
-            fits = self._hasher.verify(known or self._for_nobody(), password)
+            self._hasher.verify(known or self._for_nobody(), password)
         except (VerificationError, InvalidHashError, UnicodeEncodeError):
             return False
-        return fits and known is not None
+        return known is not None
 
     def _for_nobody(self) -> str:
         if self._nobody is None:

@@ -7,7 +7,7 @@ import unicodedata
 
 from pegboard.errors import InputError
 
-__all__ = ["LEVELS", "check_level", "check_name", "check_password", "name_key"]
+__all__ = ["LEVELS", "check_level", "check_name", "check_password", "name_key", "normalized"]
 
 LEVELS = {1: "user", 5: "moderator", 10: "administrator"}
 """Levels that an account may have, with what people call them."""
@@ -16,16 +16,16 @@ NAME_MAX = 64  # characters
 PASSWORD_MAX = 1024  # bytes: a longer one would only cost time
 DISTINCT = 4  # characters of a password that differ
 
-COMMON = frozenset(
-    """
+_TRIED_FIRST = """
     123456 1234567 12345678 123456789 1234567890 0123456789 9876543210 0987654321 password
     password1 password12 password123 password1234 passw0rd passw0rd123 p@ssw0rd p@ssword123 qwerty
     qwerty123 qwerty1234 qwertyuiop 1q2w3e4r 1q2w3e4r5t 1qaz2wsx 1qaz2wsx3edc zaq12wsx asdfghjkl
     iloveyou iloveyou1 letmein letmein123 welcome welcome1 welcome123 admin admin123 admin1234
     administrator changeme changeme123 secret secret123 default football baseball sunshine princess
     monkey dragon abc123 abcd1234 abcdefghij abcdefghijkl trustno1 superman pegboard pegboard123
-    """.split()
-)
+"""
+
+COMMON = frozenset(_TRIED_FIRST.split())
 """What everybody tries first."""
 
 _SPACES = re.compile(r"\s+")
@@ -60,7 +60,7 @@ def check_password(password: str, *, name: str, least: int) -> str:
     Raises:
         InputError: If it is too short or too long, is known to everyone or tells the name.
     """
-    normal = unicodedata.normalize("NFKC", password)
+    normal = normalized(password)
     if len(normal) < least:
         msg = f"a password has at least {least} characters"
         raise InputError(msg)
@@ -75,6 +75,11 @@ def check_password(password: str, *, name: str, least: int) -> str:
         msg = "a password does not contain the name"
         raise InputError(msg)
     return normal
+
+
+def normalized(password: str) -> str:
+    """Return a password as it is hashed; what is beyond any limit is not looked at."""
+    return unicodedata.normalize("NFKC", password[: 2 * PASSWORD_MAX])
 
 
 def check_level(level: int) -> int:

@@ -17,6 +17,11 @@ create table accounts (
     created_at real not null
 ) strict, without rowid;
 
+create view accounts_shown as
+    select uid, name, name_key, level, password is not null as has_password,
+        disabled_at is not null as disabled, created_at
+    from accounts;
+
 create table sessions (
     sid text primary key,
     uid text not null references accounts on delete cascade,

@@ -112,9 +112,7 @@ def end_session(transaction: Transaction, sid: str, why: str, now: float) -> boo
     return bool(ended)
 
 
-def end_sessions(
-    transaction: Transaction, uid: str, why: str, now: float, *, but: str = ""
-) -> int:
+def end_sessions(transaction: Transaction, uid: str, why: str, now: float, *, but: str = "") -> int:
     """End all sessions of an account, but for one; return how many."""
     rows = transaction.all(
         "select sid from sessions where uid = ? and ended_at is null and sid != ?", uid, but

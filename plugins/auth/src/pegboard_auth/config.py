@@ -35,8 +35,8 @@ class AuthConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             proxy in front which ends TLS calls for `always`.
         trusted_origins: Origins such as `https://admin.example.org`, besides our own, whose pages
             may act with the cookie of a user.
-        public_url: Where people reach this server, such as `https://example.org/app`; what the
-            command line prints links with.
+        public_url: Where people reach this server, such as `https://example.org/app`: what links
+            begin with. Empty for the address that is served, or port 5000 of this machine.
         sign_up: Whether anybody may make an account.
         password_min: Fewest characters of a password.
         password_threads: Most passwords that are checked at once, each with `argon2_memory`.
@@ -51,8 +51,6 @@ class AuthConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         max_keys: Most API keys of one account.
         cached_sessions: Sessions that each worker keeps in memory.
         audit_days: Days that the audit trail is kept.
-        security_headers: Whether answers tell browsers to guess no content types and to let no
-            other site frame them.
     """
 
     session_idle: Seconds = 7 * DAY
@@ -67,7 +65,7 @@ class AuthConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     cookie_same_site: Literal["strict", "lax"] = "strict"
     cookie_secure: Literal["auto", "always", "never"] = "auto"
     trusted_origins: tuple[str, ...] = ()
-    public_url: str = "http://127.0.0.1:5000"
+    public_url: str = ""
     sign_up: bool = False
     password_min: Annotated[int, msgspec.Meta(ge=8, le=256)] = 10
     password_threads: Count = 2
@@ -81,7 +79,6 @@ class AuthConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     max_keys: Count = 20
     cached_sessions: Count = 10_000
     audit_days: Count = 90
-    security_headers: bool = True
 
     def __post_init__(self) -> None:
         """Refuse rates and origins that nobody could mean.

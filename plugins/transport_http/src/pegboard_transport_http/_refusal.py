@@ -15,6 +15,7 @@ from pegboard.errors import (
     MethodNotAllowedError,
     PegboardError,
     TooLargeError,
+    TooManyRequestsError,
     UnauthorizedError,
     UnavailableError,
 )
@@ -86,6 +87,10 @@ _ENDING = (MalformedRequestError, SlowBodyError, TooLargeError)
 """Errors after which what else comes on the connection cannot be used."""
 
 
+_TEMPORARY = (TooManyRequestsError, UnavailableError)
+"""Errors that may know when to try again."""
+
+
 class ClientGoneError(Exception):
     """The client went away before request and response were complete: nobody can be answered."""
 
@@ -121,7 +126,7 @@ def refusal(
         response.headers.append((b"allow", ", ".join(error.allowed).encode("ascii")))
     elif isinstance(error, UnauthorizedError):
         response.headers.append((b"www-authenticate", b'Bearer realm="pegboard"'))
-    elif isinstance(error, UnavailableError) and error.retry_after is not None:
+    elif isinstance(error, _TEMPORARY) and error.retry_after is not None:
         response.headers.append((b"retry-after", b"%d" % ceil(error.retry_after)))
     return response
 

@@ -1,0 +1,347 @@
+"""What our pages and their JSON twins do. Each action answers with an `Outcome`."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from pegboard import ANONYMOUS, Session
+from pegboard.errors import ForbiddenError, InputError, NotFoundError, UnauthorizedError
+from pegboard_auth._accounts import Accounts, Tokens
+from pegboard_auth._address import LINK_PATH, link_url, local_path
+from pegboard_auth._credential import Credential, Source, cookie_value, known_fields
+
+if TYPE_CHECKING:
+    from pegboard_auth._exchange import Exchange
+    from pegboard_auth._reception import Reception
+    from pegboard_auth._record import Account
+
+__all__ = ["Action", "Actions", "Outcome", "Visit"]
+
+ADMIN = 10
+DAY = 86_400.0
+HOME = "/auth/account"
+USERS = "/auth/users"
+
+SIGN_IN_FIRST = "sign in first"
+
+
+class Visit(msgspec.Struct):
+    """One request, as actions see it.
+
+    Attributes:
+        exchange: The request.
+        session: Who asks.
+        fields: What was sent.
+    """
+
+    exchange: Exchange
+    session: Session = ANONYMOUS
+    fields: Mapping[str, Any] = {}
+
+    def text(self, name: str, default: str | None = None) -> str:
+        """Return a field.
+
+        Raises:
+            InputError: If it is missing and has no default, or is no text.
+        """
+        value = self.fields.get(name, default)
+        if not isinstance(value, str):
+            msg = f"{name} is missing" if value is None else f"{name} has to be a text"
+            raise InputError(msg)
+        return value
+
+    def number(self, name: str, default: int | None = None) -> int:
+        """Return a field that is a number.
+
+        Raises:
+            InputError: If it is missing and has no default, or is no whole number.
+        """
+        value = self.fields.get(name, default)
+        try:
+            return msgspec.convert(value, int, strict=False)
+        except msgspec.ValidationError as error:
+            msg = f"{name} has to be a whole number"
+            raise InputError(msg) from error
+
+
+class Outcome(msgspec.Struct, kw_only=True):
+    """What an action has done.
+
+    Attributes:
+        data: What a program is told.
+        onward: Where a browser goes.
+        told: What a person is told on the page that they came from, in place of going on.
+        secret: What they are shown there this once.
+        cookies: Values of Set-Cookie headers.
+    """
+
+    data: Any = None
+    onward: str = HOME
+    told: str = ""
+    secret: str = ""
+    cookies: list[bytes] = []
+
+
+Action = Callable[[Visit], Awaitable[Outcome]]
+
+
+class Actions:
+    """All actions of one app.
+
+    Args:
+        reception: Who knows everybody.
+    """
+
+    def __init__(self, reception: Reception) -> None:
+        self._reception = reception
+        self._accounts: Accounts = reception.accounts
+        self._config = reception.config
+        self.table: dict[str, Action] = {
+            "/auth/sign-in": self.sign_in,
+            "/auth/sign-up": self.sign_up,
+            "/auth/sign-out": self.sign_out,
+            "/auth/token": self.token,
+            "/auth/link": self.link,
+            "/auth/account/password": self.change_password,
+            "/auth/account/end-session": self.end_session,
+            "/auth/account/end-others": self.end_others,
+            "/auth/account/add-key": self.add_key,
+            "/auth/account/end-key": self.end_key,
+            "/auth/users/add": self.add_user,
+            "/auth/users/level": self.set_level,
+            "/auth/users/disable": self.disable,
+            "/auth/users/enable": self.enable,
+            "/auth/users/reset": self.reset,
+            "/validateSession": self.validate,
+            "/web/logoutS": self.sign_out,
+        }
+
+    # -- signing in and out ----------------------------------------------------------------
+
+    async def sign_in(self, visit: Visit) -> Outcome:
+        """Begin a session of a browser."""
+        exchange = visit.exchange
+        account = await self._accounts.sign_in(
+            visit.text("name"),
+            visit.text("password"),
+            device=self._device(exchange),
+            actor=exchange.actor(),
+        )
+        onward = local_path(visit.text("next", ""), HOME)
+        return await self._welcome(visit, account, onward)
+
+    async def sign_up(self, visit: Visit) -> Outcome:
+        """Make an account for whoever asks, where that is allowed."""
+        if not self._config.sign_up:
+            msg = "accounts are made by an administrator here"
+            raise ForbiddenError(msg)
+        account = await self._accounts.sign_up(
+            visit.text("name"), visit.text("password"), actor=visit.exchange.actor()
+        )
+        return await self._welcome(visit, account, HOME)
+
+    async def sign_out(self, visit: Visit) -> Outcome:
+        """End the session, and take its cookie away."""
+        session = visit.session
+        if not session.anonymous and not _is_key(session):
+            actor = visit.exchange.actor(session.user_id)
+            await self._accounts.end(session.user_id, session.session_id, actor=actor)
+        scope, jar = visit.exchange.scope, self._reception.cookies
+        gone = jar.write(scope, jar.name(scope), "", max_age=0)
+        return Outcome(data={"valid": False}, onward="/auth/sign-in", cookies=[gone])
+
+    async def token(self, visit: Visit) -> Outcome:
+        """Give tokens to a program: for a name and password, or a refresh token."""
+        actor = visit.exchange.actor()
+        refresh = visit.text("refresh_token", "")
+        if refresh:
+            tokens = await self._accounts.refresh(refresh, actor=actor)
+        else:
+            name, password = visit.text("name"), visit.text("password")
+            account = await self._accounts.sign_in(
+                name, password, device=self._device(visit.exchange), actor=actor
+            )
+            tokens = await self._accounts.issue(account.uid, actor=actor)
+        return Outcome(data=_public(tokens))
+
+    async def link(self, visit: Visit) -> Outcome:
+        """Use a one-time link."""
+        account = await self._accounts.use_link(
+            visit.text("code"),
+            name=visit.text("name", ""),
+            password=visit.text("password", ""),
+            actor=visit.exchange.actor(),
+        )
+        return await self._welcome(visit, account, HOME)
+
+    async def validate(self, visit: Visit) -> Outcome:
+        """Begin a session of a browser for whoever shows a good token."""
+        session, claimed = visit.session, visit.text("Jwt_claim", "")
+        if claimed:
+            shown = Credential(Source.BEARER, claimed.encode("utf-8", "replace"))
+            known = await self._reception.identity.look_up(shown)
+            session = ANONYMOUS if known is None else known.session
+        if session.anonymous or _is_key(session):
+            raise UnauthorizedError("show a token that is good")
+        if visit.text("Username", session.user_name) != session.user_name:
+            raise UnauthorizedError("the token is that of somebody else")
+        account = await self._accounts.get(session.user_id)
+        return await self._welcome(visit, account, HOME)
+
+    # -- one's own account -----------------------------------------------------------------
+
+    async def change_password(self, visit: Visit) -> Outcome:
+        """Set another password."""
+        session = _signed_in(visit)
+        await self._accounts.change_password(
+            session.user_id,
+            visit.text("current"),
+            visit.text("password"),
+            sid=session.session_id,
+            actor=visit.exchange.actor(session.user_id),
+        )
+        return Outcome(told="The password was changed, and all other sessions have ended.")
+
+    async def end_session(self, visit: Visit) -> Outcome:
+        """End one of one's own sessions."""
+        session = _signed_in(visit)
+        actor = visit.exchange.actor(session.user_id)
+        if not await self._accounts.end(session.user_id, visit.text("sid"), actor=actor):
+            raise NotFoundError("there is no such session")
+        return Outcome(told="The session has ended.")
+
+    async def end_others(self, visit: Visit) -> Outcome:
+        """End all of one's own sessions but this one."""
+        session = _signed_in(visit)
+        actor = visit.exchange.actor(session.user_id)
+        count = await self._accounts.end_others(session.user_id, session.session_id, actor=actor)
+        return Outcome(data={"ended": count}, told=f"{count} other sessions have ended.")
+
+    async def add_key(self, visit: Visit) -> Outcome:
+        """Make an API key."""
+        session = _signed_in(visit)
+        scopes = visit.fields.get("scopes", "")
+        named = scopes.split() if isinstance(scopes, str) else msgspec.convert(scopes, list[str])
+        days = visit.number("days", 90)
+        key = await self._accounts.add_key(
+            session.user_id,
+            title=visit.text("title"),
+            level=visit.number("level", session.level),
+            scopes=named,
+            lifetime=days * DAY,
+            actor=visit.exchange.actor(session.user_id),
+        )
+        told = "This is the key. It is shown this once; keep it where others cannot read it:"
+        return Outcome(data={"key": key}, told=told, secret=key)
+
+    async def end_key(self, visit: Visit) -> Outcome:
+        """Delete one of one's own API keys."""
+        session = _signed_in(visit)
+        actor = visit.exchange.actor(session.user_id)
+        if not await self._accounts.end_key(session.user_id, visit.text("id"), actor=actor):
+            raise NotFoundError("there is no such API key")
+        return Outcome(told="The key was deleted.")
+
+    # -- administration --------------------------------------------------------------------
+
+    async def add_user(self, visit: Visit) -> Outcome:
+        """Make an account, and a link with which its owner sets the password."""
+        actor = visit.exchange.actor(_admin(visit).user_id)
+        name, level = visit.text("name"), visit.number("level", 1)
+        account = await self._accounts.add(name, level=level, actor=actor)
+        code = await self._accounts.link("password", account.uid, actor=actor)
+        return self._with_link(visit, account, code)
+
+    async def set_level(self, visit: Visit) -> Outcome:
+        """Change the level of an account."""
+        actor = visit.exchange.actor(_admin(visit).user_id)
+        uid, level = visit.text("uid"), visit.number("level")
+        account = await self._accounts.set_level(uid, level, actor=actor)
+        return _about(account, f"{account.name} has level {account.level} now.")
+
+    async def disable(self, visit: Visit) -> Outcome:
+        """Keep an account out."""
+        actor = visit.exchange.actor(_admin(visit).user_id)
+        account = await self._accounts.disable(visit.text("uid"), actor=actor)
+        return _about(account, f"{account.name} is kept out.")
+
+    async def enable(self, visit: Visit) -> Outcome:
+        """Let an account in again."""
+        actor = visit.exchange.actor(_admin(visit).user_id)
+        account = await self._accounts.enable(visit.text("uid"), actor=actor)
+        return _about(account, f"{account.name} may sign in again.")
+
+    async def reset(self, visit: Visit) -> Outcome:
+        """End what an account has open, and make a link to set a new password."""
+        actor = visit.exchange.actor(_admin(visit).user_id)
+        account = await self._accounts.get(visit.text("uid"))
+        code = await self._accounts.reset(account.uid, actor=actor)
+        return self._with_link(visit, account, code)
+
+    # -- inside ----------------------------------------------------------------------------
+
+    async def _welcome(self, visit: Visit, account: Account, onward: str) -> Outcome:
+        """Begin a session in this browser; one that it had ends, so that none can be foisted."""
+        exchange, jar = visit.exchange, self._reception.cookies
+        before = visit.session
+        is_browser = not before.anonymous and before.get("source") == "cookie"
+        value = await self._accounts.begin(
+            account.uid,
+            instead=before.session_id if is_browser else "",
+            actor=exchange.actor(account.uid),
+        )
+        scope, config = exchange.scope, self._config
+        device = self._accounts.device_token(account.uid, self._device(exchange))
+        year = config.session_lifetime * 12
+        cookies = [
+            jar.write(scope, jar.name(scope), value, max_age=config.session_idle),
+            jar.write(scope, jar.device_name(scope), device, max_age=year),
+        ]
+        data = {"user_name": account.name, "level": account.level, "user_id": account.uid}
+        return Outcome(data=data, onward=onward, cookies=cookies)
+
+    def _device(self, exchange: Exchange) -> str | None:
+        jar = known_fields(exchange.scope["headers"]).get(b"cookie", b"")
+        value = cookie_value(jar, self._reception.cookies.device_name(exchange.scope))
+        return None if value is None else value.decode("latin-1")
+
+    def _with_link(self, visit: Visit, account: Account, code: str) -> Outcome:
+        scope = visit.exchange.scope
+        host = visit.exchange.connection.headers.host or "localhost"
+        here = f"{scope.get('scheme', 'http')}://{host}{visit.exchange.root}"
+        where = link_url(self._config.public_url or here, code)
+        told = f"Give this link to {account.name}; it is good once, and shown this once:"
+        data = {"uid": account.uid, "link": where, "path": f"{LINK_PATH}#{code}"}
+        return Outcome(data=data, onward=USERS, told=told, secret=where)
+
+
+def _signed_in(visit: Visit) -> Session:
+    session = visit.session
+    if session.anonymous:
+        raise UnauthorizedError(SIGN_IN_FIRST)
+    if _is_key(session):
+        raise ForbiddenError("an API key cannot change the account that it belongs to")
+    return session
+
+
+def _admin(visit: Visit) -> Session:
+    session = _signed_in(visit)
+    if session.level < ADMIN:
+        raise ForbiddenError("only administrators may do this")
+    return session
+
+
+def _is_key(session: Session) -> bool:
+    return bool(session.get("source") == "key")
+
+
+def _about(account: Account, told: str) -> Outcome:
+    return Outcome(data=msgspec.to_builtins(account), onward=USERS, told=told)
+
+
+def _public(tokens: Tokens) -> dict[str, Any]:
+    fields: dict[str, Any] = msgspec.to_builtins(tokens)
+    return fields

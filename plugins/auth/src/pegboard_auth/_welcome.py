@@ -1,0 +1,40 @@
+"""The first administrator: by a link that is printed once, and never by a default password."""
+
+from __future__ import annotations
+
+import sys
+from time import time
+from typing import TYPE_CHECKING
+
+from pegboard.contracts.server import ServeSettings
+from pegboard_auth._address import link_url
+
+if TYPE_CHECKING:
+    from pegboard_auth._reception import Reception
+
+__all__ = ["announce"]
+
+PATIENCE = 30.0  # seconds in which the workers of one server start: one of them prints the link
+
+
+async def announce(reception: Reception, settings: ServeSettings) -> None:
+    """Print a link to make the first administrator, unless there is one.
+
+    It goes to the terminal and not to the log, since who has it becomes administrator.
+    """
+    code = await reception.accounts.setup_code(time(), patience=PATIENCE)
+    if code is None:
+        return
+    scheme = "https" if settings.certfile else "http"
+    default = f"{scheme}://{_shown(settings.host)}:{settings.port}"
+    where = link_url(reception.config.public_url or default, code)
+    minutes = int(reception.config.link_lifetime // 60)
+    text = f"No administrator yet. Make yourself one within {minutes} minutes:\n  {where}\n"
+    sys.stderr.write(text)
+    sys.stderr.flush()
+
+
+def _shown(host: str) -> str:
+    if host in {"0.0.0.0", "::", ""}:  # noqa: S104 - what is bound, and where people find it
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
