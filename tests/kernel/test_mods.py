@@ -9,7 +9,8 @@ import pytest
 
 from pegboard import App
 from pegboard._discovery import find_mods, mod_at
-from pegboard._loader import load_mod, unload_mod
+from pegboard._edition import Library
+from pegboard._loader import load_mod
 from pegboard.errors import LoadError, NotFoundError
 
 HEAD = """
@@ -66,7 +67,7 @@ def test_a_syntax_error_leaves_no_trace_and_names_file_and_line(tmp_path):
     path.write_text("x = 1\ndef f(:\n")
     before = project_modules()
     with pytest.raises(LoadError) as caught:
-        load_mod(mod_at(path))
+        load_mod(mod_at(path), Library())
     assert f"{path}:2: SyntaxError" in str(caught.value)
     assert {each for each in project_modules() - before if each.endswith("broken")} == set()
 
@@ -75,19 +76,20 @@ def test_a_failure_while_running_names_the_line_in_the_mod(tmp_path):
     path = tmp_path / "broken.py"
     path.write_text("import json\n\njson.loads('{')\n")
     with pytest.raises(LoadError, match=r"broken\.py:3: JSONDecodeError"):
-        load_mod(mod_at(path))
+        load_mod(mod_at(path), Library())
 
 
 def test_a_failing_load_puts_the_old_modules_back(tmp_path):
     path = tmp_path / "thing.py"
     path.write_text("value = 1\n")
-    old = load_mod(mod_at(path))
+    library = Library()
+    old = load_mod(mod_at(path), library)
     path.write_text("value = 2\nraise RuntimeError\n")
     with pytest.raises(LoadError):
-        load_mod(mod_at(path))
+        load_mod(mod_at(path), library)
     assert sys.modules[old.module.__name__] is old.module
     assert old.module.value == 1
-    unload_mod(old)
+    library.close()
     assert old.module.__name__ not in sys.modules
 
 
@@ -98,7 +100,9 @@ def test_two_saves_of_one_size_within_a_second_load_the_new_source(tmp_path, mon
     for number in range(3):
         path.write_text(f"value = {number}\n")
         os.utime(path, (1_700_000_000, 1_700_000_000))
-        values.append(load_mod(mod_at(path)).module.value)
+        library = Library()
+        values.append(load_mod(mod_at(path), library).module.value)
+        library.close()
     assert values == [0, 1, 2]
 
 

@@ -11,6 +11,7 @@ import pytest
 from pegboard import App, hookimpl
 from pegboard._cli.scaffold import new_mod
 from pegboard._discovery import mod_at
+from pegboard._edition import Library
 from pegboard._loader import load_mod
 from pegboard._serving.banner import banner
 from pegboard._serving.deadline import Deadline
@@ -170,7 +171,7 @@ def test_a_traceback_shows_the_frames_of_the_user_only(tmp_path):
     (tmp_path / "broken.py").write_text("import nothing_like_this\n")
     failure = None
     try:
-        load_mod(mod_at(tmp_path / "broken.py"))
+        load_mod(mod_at(tmp_path / "broken.py"), Library())
     except LoadError as error:
         failure = error.__cause__
     record = logging.makeLogRecord({"name": "x", "msg": "no"})

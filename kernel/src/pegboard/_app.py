@@ -21,11 +21,13 @@ from pegboard._blocking import start_blocking
 from pegboard._catalogue import KNOWN_ATTRIBUTES
 from pegboard._config import AccessSettings, AppSettings, Config, load_config
 from pegboard._context import CallContext, call_context
+from pegboard._edition import Library
 from pegboard._export import Exporter
 from pegboard._mods import ModHost
 from pegboard._plugins import PluginHost, missing_plugin
 from pegboard._reference import get_app
 from pegboard._registry import Registry, Slot
+from pegboard._reload import Reloader
 from pegboard._request import ANONYMOUS, RequestData, Session
 from pegboard._result import Result
 from pegboard._scope import defer_here
@@ -88,6 +90,8 @@ class App(metaclass=_AppType):
         registry: The exports.
         plugins: The plugins.
         mods: The mods.
+        reloader: Brings changes of both live.
+        library: Their modules.
         config: The settings, from the start on.
         stopping: Set when a graceful stop begins: streams and sockets end.
         jobs, cache, lock, set_ctx, get_ctx: What plugins of these names' capabilities give, see
@@ -116,8 +120,10 @@ class App(metaclass=_AppType):
         self.testing = testing or "test" in re.split(r"[^a-z0-9]+", name.lower())
         self.dev = bool(dev)
         self.registry = Registry()
+        self.library = Library()
         self.plugins = PluginHost(self)
         self.mods = ModHost(self)
+        self.reloader = Reloader(self)
         self.export = Exporter(self.mods.declare)
         self.tb = self.export
         self.logger = logging.getLogger(f"pegboard.app.{name}")
@@ -215,9 +221,11 @@ class App(metaclass=_AppType):
 
     async def _stop(self) -> None:
         await self.mods.unload_all()
+        await self.reloader.aclose()
         await self._end_tasks()
         await self.plugins.deactivate_all()
         self._plugins_changed()
+        self.library.close()
         self._undo_subscription()
 
     def _exports_changed(self, _table: Mapping[str, Slot]) -> None:

@@ -22,6 +22,7 @@ __all__ = [
     "PluginManifest",
     "find_mods",
     "find_plugins",
+    "folder_mods",
     "misnamed_mods",
 ]
 
@@ -152,9 +153,18 @@ def find_mods(project: Path | None) -> list[ModCandidate]:
     for entry in sorted(_entry_points(MOD_GROUP), key=lambda each: each.name):
         origin = entry.dist.name if entry.dist else entry.value
         found[entry.name] = ModCandidate(name=entry.name, module=entry.value, origin=origin)
-    if project is not None:
-        found.update({mod.name: mod for mod in _folder_mods(project / "mods")})
+    found.update({mod.name: mod for mod in folder_mods(project)})
     return list(found.values())
+
+
+def folder_mods(project: Path | None) -> list[ModCandidate]:
+    """Return the mods of the project's folder `mods`.
+
+    Raises:
+        OSError: If the folder cannot be read.
+    """
+    paths = [] if project is None else _mod_paths(project / "mods")
+    return [mod_at(path) for name, path in paths if _is_importable(name)]
 
 
 def mod_at(path: Path) -> ModCandidate:
@@ -190,12 +200,6 @@ def misnamed_mods(project: Path | None) -> list[MisnamedMod]:
         for name, path in found
         if not _is_importable(name)
     ]
-
-
-def _folder_mods(folder: Path) -> Iterator[ModCandidate]:
-    for name, path in _mod_paths(folder):
-        if _is_importable(name):
-            yield mod_at(path)
 
 
 def _mod_paths(folder: Path) -> Iterator[tuple[str, Path]]:

@@ -42,6 +42,9 @@ class ExportOptions(msgspec.Struct, frozen=True, kw_only=True):
         api: Whether it can be reached from outside.
         initial: Whether it runs when the mod is loaded.
         exit_f: Whether it runs when the mod is unloaded.
+        handover: Whether it is given the mod's state when new code takes over in a running app,
+            to turn it into what that code expects: a plain function of one argument, which runs
+            in the moment of the change and so has to be quick. It cannot be called otherwise.
         test_only: Whether it exists only in an app that is under test.
         request_as_kwarg: Whether it receives the request as `request`.
         row: Whether callers in process get the bare value in place of a `Result`.
@@ -68,6 +71,7 @@ class ExportOptions(msgspec.Struct, frozen=True, kw_only=True):
     api: bool = False
     initial: bool = False
     exit_f: bool = False
+    handover: bool = False
     test_only: bool = False
     request_as_kwarg: bool = False
     row: bool = False

@@ -1,39 +1,26 @@
-"""Import one mod fresh; on failure leave no trace.
-
-A mod of the project is compiled from the bytes of its source, never from a `.pyc`: that one is
-keyed by whole seconds and size, and two quick saves of equal size would serve stale code.
-"""
+"""Run the code of mods, and collect what they declare; on failure leave no trace."""
 
 from __future__ import annotations
 
 import sys
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from importlib import import_module
-from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
-from importlib.util import spec_from_file_location
 from pathlib import Path
-from types import CodeType, ModuleType
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from pegboard._discovery import PROJECT_PREFIX, ModCandidate
-from pegboard._export import Declaration, collected, declarations_of
+from pegboard._discovery import ModCandidate
+from pegboard._edition import Library, belongs
+from pegboard._export import Declaration, declarations_of
 from pegboard.errors import LoadError
 
-__all__ = ["LoadedMod", "load_mod", "unload_mod"]
+if TYPE_CHECKING:
+    from pegboard._edition import Build, Edition
 
-
-DECLARED = "__pegboard_declared__"
-"""Attribute of a mod of the project that was imported: its exports, until the mod is loaded."""
-
-_in_use: Counter[str] = Counter()
-"""How many mods of each project folder are loaded, in all apps of the process."""
-
-_executing: ContextVar[str] = ContextVar("pegboard_executing")
+__all__ = ["LoadedMod", "load_mod", "rebuilt_mod", "refresh_finders"]
 
 
 class LoadedMod(msgspec.Struct, frozen=True, eq=False):
@@ -43,97 +30,118 @@ class LoadedMod(msgspec.Struct, frozen=True, eq=False):
         candidate: What was loaded.
         module: The module.
         declarations: The exports that it declared, in order.
+        edition: Its modules, None where the caller has imported them.
     """
 
     candidate: ModCandidate
     module: ModuleType
     declarations: list[Declaration]
+    edition: Edition | None = None
 
 
-def load_mod(candidate: ModCandidate) -> LoadedMod:
-    """Run the code of a mod and collect what it declares.
+def load_mod(candidate: ModCandidate, library: Library) -> LoadedMod:
+    """Run the code of a mod, unless another mod has just imported it: there is one of it.
 
     Raises:
         LoadError: If the code fails, naming file, line and cause; `sys.modules` is as before.
     """
     if candidate.loaded is not None:
         return LoadedMod(candidate, candidate.loaded, _declared_before(candidate.loaded))
-    with _restored_on_failure(candidate):
-        if candidate.path is not None:
-            module = _executed(candidate, candidate.path)
-            _in_use[candidate.module.rpartition(".")[0]] += 1
-            return LoadedMod(candidate, module, vars(module).pop(DECLARED, []))
-        with collected() as declarations:
-            module = import_module(candidate.module)
-    own = [each for each in declarations if _belongs(each.function.__module__, candidate.module)]
-    return LoadedMod(candidate, module, own or _declared_before(module))
+    unit = candidate.module
+    library.register(unit)
+    imported = library.editions.get(unit)
+    if imported is not None and not imported.is_claimed:
+        return _claimed(candidate, imported)
+    if candidate.path is not None:
+        ensure_package(candidate)
+        replaced: Iterable[str] = (unit,)
+    else:
+        replaced = ()
+    with named_failure(candidate):
+        with library.building(replaced) as build:
+            module = import_module(unit)
+        build.publish()
+    edition = library.editions.get(unit)
+    if edition is None or edition.root is not module:
+        edition = library.adopt(unit)
+    return _claimed(candidate, edition)
+
+
+def rebuilt_mod(candidate: ModCandidate, build: Build) -> LoadedMod:
+    """Run the code of a mod in a build; nobody else sees it until that is published.
+
+    Raises:
+        LoadError: If the code fails, naming file, line and cause.
+    """
+    build.library.register(candidate.module)
+    if candidate.path is not None:
+        ensure_package(candidate)
+    with named_failure(candidate):
+        return _claimed(candidate, build.load(candidate.module))
+
+
+def ensure_package(candidate: ModCandidate) -> None:
+    """Make the package that a folder's mods live in, so that they can import one another."""
+    name, path = candidate.module.rpartition(".")[0], candidate.path
+    if path is not None and name not in sys.modules:
+        folder = path.parents[path.name == "__init__.py"]
+        package = ModuleType(name, f"The mods in {folder}.")
+        package.__path__ = [str(folder)]
+        sys.modules[name] = package
+
+
+def refresh_finders(folders: Iterable[Path]) -> None:
+    """Let the import system look again at what is in folders, and in the ones below them.
+
+    It remembers the names in a folder for as long as the time of that does not change, which on
+    many file systems has steps of several milliseconds.
+    """
+    wanted = tuple(str(each) for each in folders)
+    for name, finder in list(sys.path_importer_cache.items()):
+        forget = getattr(finder, "invalidate_caches", None)
+        if forget is not None and name.startswith(wanted):
+            forget()
+
+
+def _claimed(candidate: ModCandidate, edition: Edition) -> LoadedMod:
+    edition.is_claimed = True
+    declarations, edition.declarations = edition.declarations, []
+    if candidate.path is None:
+        own = [each for each in declarations if _is_of(each, candidate.module)]
+        declarations = own or _declared_before(edition.root)
+    return LoadedMod(candidate, edition.root, declarations, edition)
+
+
+def _is_of(declaration: Declaration, module: str) -> bool:
+    return belongs(declaration.function.__module__, module)
 
 
 def _declared_before(root: ModuleType) -> list[Declaration]:
     """Find what the modules of a mod declared when they were imported, earlier in this process."""
-    modules = [each for name, each in sys.modules.items() if _belongs(name, root.__name__)]
+    modules = [each for name, each in sys.modules.items() if belongs(name, root.__name__)]
     if root not in modules:
         return declarations_of(list(vars(root).values()))
     values = [value for module in modules for value in vars(module).values()]
     homes = [getattr(value, "__module__", None) or "" for value in values]
     return declarations_of(
-        [value for value, home in zip(values, homes, strict=True) if _belongs(home, root.__name__)]
+        [value for value, home in zip(values, homes, strict=True) if belongs(home, root.__name__)]
     )
 
 
-def _executed(candidate: ModCandidate, path: Path) -> ModuleType:
-    """Run a mod of the project, unless another mod has just imported it: there is one of it."""
-    imported = sys.modules.get(candidate.module)
-    if imported is not None and DECLARED in vars(imported):
-        return imported
-    _ensure_package(candidate.module.rpartition(".")[0], path.parents[path.name == "__init__.py"])
-    for name in [each for each in sys.modules if _belongs(each, candidate.module)]:
-        del sys.modules[name]
-    return import_module(candidate.module)
-
-
-def _ensure_package(name: str, folder: Path) -> None:
-    """Make the package that a folder's mods live in, so that they can import one another."""
-    if name not in sys.modules:
-        package = ModuleType(name, f"The mods in {folder}.")
-        package.__path__ = [str(folder)]
-        sys.modules[name] = package
-    if _finder not in sys.meta_path:
-        sys.meta_path.insert(0, _finder)
-
-
-def unload_mod(loaded: LoadedMod) -> None:
-    """Forget the modules of a mod of the project; those of others were never ours to remove.
-
-    With the last mod of a folder goes whatever else was imported from there.
-    """
-    if loaded.candidate.path is None:
-        return
-    name = loaded.candidate.module
-    package = name.rpartition(".")[0]
-    _in_use[package] -= 1
-    gone = name if _in_use[package] else package
-    if gone is package or sys.modules.get(name) is loaded.module:
-        for each in [each for each in sys.modules if _belongs(each, gone)]:
-            del sys.modules[each]
-
-
 @contextmanager
-def _restored_on_failure(candidate: ModCandidate) -> Iterator[None]:
-    own = [name for name in sys.modules if _belongs(name, candidate.module)]
-    before = {name: sys.modules[name] for name in own}
+def named_failure(candidate: ModCandidate) -> Iterator[None]:
+    """Say which mod has failed, and where.
+
+    Raises:
+        LoadError: If the block raises.
+    """
     try:
         yield
+    except LoadError:
+        raise
     except (Exception, SystemExit) as error:
-        for name in [each for each in sys.modules if _belongs(each, candidate.module)]:
-            del sys.modules[name]
-        sys.modules.update(before)
         msg = f"mod {candidate.name}: {_place(error, candidate)}"
         raise LoadError(msg) from error
-
-
-def _belongs(name: str, module: str) -> bool:
-    return name == module or name.startswith(f"{module}.")
 
 
 def _place(error: BaseException, candidate: ModCandidate) -> str:
@@ -149,49 +157,3 @@ def _place(error: BaseException, candidate: ModCandidate) -> str:
             place = f"{filename}:{frame.tb_lineno}: "
         frame = frame.tb_next
     return place + text
-
-
-class _SourceLoader(SourceFileLoader):
-    """Compiles the bytes of the source, every time, and keeps what each mod declares with it."""
-
-    def exec_module(self, module: ModuleType) -> None:
-        root = ".".join(module.__name__.split(".")[:2])
-        is_private = root.rpartition(".")[2].startswith("_")
-        is_late = module.__name__ != root and DECLARED not in vars(sys.modules[root])
-        if root == _executing.get(None) or is_private or is_late:
-            super().exec_module(module)
-            return
-        token = _executing.set(root)
-        try:
-            with collected() as declarations:
-                super().exec_module(module)
-        finally:
-            _executing.reset(token)
-        vars(sys.modules[root]).setdefault(DECLARED, []).extend(declarations)
-
-    def get_code(self, fullname: str) -> CodeType:
-        path = self.get_filename(fullname)
-        code: CodeType = compile(Path(path).read_bytes(), path, "exec", dont_inherit=True)
-        return code
-
-
-class _SourceFinder:
-    """Finds the modules of project folders, with a loader that ignores `.pyc` files."""
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: Any = None
-    ) -> ModuleSpec | None:
-        if not fullname.startswith(PROJECT_PREFIX) or "." not in fullname:
-            return None
-        spec = PathFinder.find_spec(fullname, path, target)
-        if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
-            return spec
-        return spec_from_file_location(
-            fullname,
-            spec.origin,
-            loader=_SourceLoader(fullname, spec.origin),
-            submodule_search_locations=spec.submodule_search_locations,
-        )
-
-
-_finder = _SourceFinder()

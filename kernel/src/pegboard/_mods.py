@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -13,9 +14,9 @@ import msgspec
 
 from pegboard._binding import Binding
 from pegboard._context import entered
-from pegboard._discovery import ModCandidate, find_mods, mod_at
+from pegboard._discovery import ModCandidate, find_mods, folder_mods, mod_at
 from pegboard._export import Declaration, Export
-from pegboard._loader import LoadedMod, load_mod, unload_mod
+from pegboard._loader import load_mod
 from pegboard._pipeline import compile_call
 from pegboard._reference import loading
 from pegboard._registry import Generation, Staged
@@ -25,6 +26,8 @@ from pegboard.errors import LoadError, NotFoundError, PegboardError
 if TYPE_CHECKING:
     from pegboard._app import App
     from pegboard._config import AccessSettings, Selection
+    from pegboard._edition import Edition
+    from pegboard._plugins import PluginView
     from pegboard.contracts.call import Call
 
 __all__ = ["ModHost", "ModStatus"]
@@ -42,11 +45,13 @@ class ModStatus(msgspec.Struct, kw_only=True):
         candidate: What was found.
         state: Whether it serves, is off or has failed.
         reason: Why it does not serve, with file and line.
+        rejected: Why the newest version of its code does not serve, and the one before does.
     """
 
     candidate: ModCandidate
     state: Literal["active", "off", "failed"]
     reason: str = ""
+    rejected: str = ""
 
 
 class ModHost:
@@ -55,6 +60,7 @@ class ModHost:
     Attributes:
         status: What became of each that was found, by name.
         generations: The generation of each that serves, by name.
+        requested: What the app was asked to load, None for all that is found.
     """
 
     def __init__(self, app: App) -> None:
@@ -65,6 +71,7 @@ class ModHost:
         self._inline: list[Declaration] = []
         self._of_this_run: list[Declaration] = []
         self._is_open = False
+        self.requested: Sequence[str | ModuleType | Path] | None = None
 
     def choose(
         self, requested: Sequence[str | ModuleType | Path] | None, selection: Selection
@@ -74,6 +81,7 @@ class ModHost:
         Raises:
             NotFoundError: If a mod that was asked for does not exist.
         """
+        self.requested = requested
         wanted = self._wanted(requested)
         taken = []
         for candidate in wanted:
@@ -91,6 +99,67 @@ class ModHost:
         needs_scan = any(isinstance(each, str) for each in requested)
         found = {each.name: each for each in find_mods(self._app.project)} if needs_scan else {}
         return [_candidate(each, found) for each in requested]
+
+    # -- for reloads -----------------------------------------------------------------------
+
+    def candidates(self) -> dict[str, ModCandidate]:
+        """Return the mods that serve and were found, not handed over as a module."""
+        return {
+            name: each.candidate
+            for name, each in self.status.items()
+            if name in self.generations and each.candidate.loaded is None
+        }
+
+    def found(self, *, installed: bool = False) -> dict[str, ModCandidate]:
+        """Return the mods that are to serve as things are now; nothing is imported.
+
+        A project whose folder of mods is missing or cannot be read has the mods that it had.
+
+        Args:
+            installed: Whether to look also at what distributions bring, which takes longer.
+        """
+        found = {each.name: each for each in self._installed(refresh=installed)}
+        found |= self._in_folder()
+        selection = self._app.config.selection("mods")
+        wanted = found if self.requested is None else self._still_there(found)
+        return {name: each for name, each in wanted.items() if selection.why_not(name) is None}
+
+    def _installed(self, *, refresh: bool) -> list[ModCandidate]:
+        if refresh:
+            return [each for each in find_mods(None) if each.path is None]
+        return [each.candidate for each in self.status.values() if each.candidate.path is None]
+
+    def _in_folder(self) -> dict[str, ModCandidate]:
+        project = self._app.project
+        before = {name: each.candidate for name, each in self.status.items() if each.candidate.path}
+        try:
+            if project is None or not (project / "mods").is_dir():
+                return before
+            return {each.name: each for each in folder_mods(project)}
+        except OSError:
+            return before
+
+    def _still_there(self, found: dict[str, ModCandidate]) -> dict[str, ModCandidate]:
+        there = {}
+        for each in self.requested or ():
+            with suppress(NotFoundError, FileNotFoundError):
+                candidate = _candidate(each, found)
+                there[candidate.name] = candidate
+        return there
+
+    def note_active(self, candidate: ModCandidate) -> None:
+        """Note that a mod serves as it is on disk."""
+        self.status[candidate.name] = ModStatus(candidate=candidate, state="active")
+
+    def note_rejected(self, name: str, candidate: ModCandidate | None, reason: str) -> bool:
+        """Note that the newest code of a mod does not serve; whether that is news."""
+        status = self.status.get(name)
+        if name in self.generations and status is not None:
+            is_news, status.rejected = status.rejected != reason, reason
+            return is_news
+        if candidate is not None:
+            self.status[name] = ModStatus(candidate=candidate, state="failed", reason=reason)
+        return status is None or status.reason != reason
 
     async def load(self, candidate: ModCandidate, *, is_fatal: bool) -> None:
         """Load a mod and let it serve.
@@ -114,19 +183,27 @@ class ModHost:
             self.status[candidate.name] = ModStatus(candidate=candidate, state="active")
 
     async def _load(self, candidate: ModCandidate) -> None:
+        library = self._app.library
         with loading(self._app):
-            loaded = load_mod(candidate)
-        generation = self._new_generation(candidate.name)
-        generation.scope.defer("modules", lambda: unload_mod(loaded))
+            loaded = load_mod(candidate, library)
+        generation = self.new_generation(candidate.name, loaded.edition)
+        generation.declarations = loaded.declarations
         try:
-            await self._activate(loaded, generation)
+            staged = self.stage(loaded.declarations, generation)
+            self._app.registry.check(staged)
+            await self.initialise(staged)
+            self._app.registry.commit(staged)
         except BaseException:
             await generation.scope.aclose()
             raise
+        self.generations[generation.owner] = generation
 
-    async def _activate(self, loaded: LoadedMod, generation: Generation) -> None:
-        staged = self.stage(loaded.declarations, generation)
-        self._app.registry.check(staged)
+    async def initialise(self, staged: Staged) -> None:
+        """Run the initial functions of staged exports, and see to it that those for the end run.
+
+        Raises:
+            LoadError: If one fails.
+        """
         initials = [each for each in staged.calls.values() if each[0].options.initial]
         if not initials:
             self._defer_exits(staged)
@@ -134,28 +211,42 @@ class ModHost:
             await self._run_initial(export, call)
             if index == 0:  # from here on there is something to clean up, also after a failure
                 self._defer_exits(staged)
-        self._app.registry.commit(staged)
-        self.generations[generation.owner] = generation
 
-    def stage(self, declarations: Iterable[Declaration], generation: Generation) -> Staged:
+    def stage(
+        self,
+        declarations: Iterable[Declaration],
+        generation: Generation,
+        plugins: PluginView | None = None,
+    ) -> Staged:
         """Compile declarations into exports that nobody sees yet.
+
+        Args:
+            declarations: What was declared.
+            generation: Whose it is.
+            plugins: Who wraps the exports, the active plugins by default.
 
         Raises:
             LoadError: If a declaration is wrong, naming it with file and line.
         """
+        plugins = plugins or self._app.plugins.view()
         staged = Staged(generation)
         for declaration in declarations:
             if declaration.options.test_only and not self._app.testing:
                 continue
             try:
-                export = self._export(declaration, generation)
-                staged.add(export, self._compile(export))
+                export = self._export(declaration, generation, plugins)
+                if declaration.options.handover:
+                    staged.handovers.append(export)
+                else:
+                    staged.add(export, self._compile(export, plugins))
             except Exception as error:
                 msg = f"{_place(declaration)}: {error}"
                 raise LoadError(msg) from error
         return staged
 
-    def _export(self, declaration: Declaration, generation: Generation) -> Export:
+    def _export(
+        self, declaration: Declaration, generation: Generation, plugins: PluginView
+    ) -> Export:
         options = declaration.options
         binding = Binding(
             declaration.function, request_as_kwarg=options.request_as_kwarg, state=options.state
@@ -165,11 +256,11 @@ class ModHost:
             binding,
             generation,
             required_level=_required_level(declaration, self._app.access),
-            plugin_options=self._app.plugins.options(declaration.plugin_options),
+            plugin_options=plugins.options(declaration.plugin_options),
         )
 
-    def _compile(self, export: Export) -> Call:
-        layers = list(self._app.hooks.each("register_export", app=self._app, export=export))
+    def _compile(self, export: Export, plugins: PluginView) -> Call:
+        layers = list(plugins.hooks.each("register_export", app=self._app, export=export))
         return compile_call(self._app, export, layers)
 
     def declare(self, declaration: Declaration) -> None:
@@ -181,7 +272,7 @@ class ModHost:
             LoadError: If the app runs and the declaration is wrong.
         """
         if self._is_open:
-            for export, call in self._commit_inline(self.stage([declaration], self._inline_home())):
+            for export, call in self._commit_inline([declaration]):
                 self._app.spawn(self._run_initial, export, call, name=export.address)
         if self._app.is_running and not self._is_open:
             self._of_this_run.append(declaration)
@@ -197,24 +288,26 @@ class ModHost:
         declarations = [*self._inline, *self._of_this_run]
         self._is_open = True
         if declarations:
-            for export, call in self._commit_inline(self.stage(declarations, self._inline_home())):
+            for export, call in self._commit_inline(declarations):
                 await self._run_initial(export, call)
 
     def _inline_home(self) -> Generation:
         generation = self.generations.get(INLINE)
         if generation is None:
-            generation = self.generations[INLINE] = self._new_generation(INLINE)
+            generation = self.generations[INLINE] = self.new_generation(INLINE)
         return generation
 
-    def _commit_inline(self, staged: Staged) -> list[tuple[Export, Call]]:
-        """Let staged exports serve beside those that do; return the initial ones."""
-        registry = self._app.registry
+    def _commit_inline(self, declarations: list[Declaration]) -> list[tuple[Export, Call]]:
+        """Let more exports serve beside those that do; return the initial ones."""
+        registry, home = self._app.registry, self._inline_home()
+        staged = self.stage(declarations, home)
         registry.check(staged)
         for address, (export, _) in staged.calls.items():
             if address in registry.table:
                 raise LoadError(f"{_place(export.declaration)}: {address} is exported twice")
         self._defer_exits(staged)
         registry.commit(staged, is_addition=True)
+        home.declarations.extend(declarations)
         return [each for each in staged.calls.values() if each[0].options.initial]
 
     def _defer_exits(self, staged: Staged) -> None:
@@ -240,9 +333,17 @@ class ModHost:
             text = result.info.help_text
             _logger.error("%s, an exit function, failed: %s", export.address, text)
 
-    def _new_generation(self, owner: str) -> Generation:
+    def new_generation(self, owner: str, edition: Edition | None = None) -> Generation:
+        """Return the next generation of a mod, which nobody sees yet."""
         number = self._numbers[owner] = self._numbers.get(owner, 0) + 1
-        return Generation(owner, number, Scope(f"mod {owner}", self._app.tasks))
+        scope = Scope(f"mod {owner}", self._app.tasks)
+        if edition is not None:
+            scope.defer("modules", lambda: self._app.library.drop(edition))
+        return Generation(owner, number, scope, edition)
+
+    def renumber(self, owner: str, number: int) -> None:
+        """Give the number of a generation that never served to the next one."""
+        self._numbers[owner] = number
 
     async def unload(self, name: str) -> None:
         """Retire a mod: its exports vanish, then its exit functions run."""

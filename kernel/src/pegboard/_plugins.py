@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pegboard._app import App
     from pegboard._config import Config, Selection
 
-__all__ = ["HookCaller", "PluginHost", "PluginStatus", "in_order", "missing_plugin"]
+__all__ = ["HookCaller", "PluginHost", "PluginStatus", "PluginView", "in_order", "missing_plugin"]
 
 _logger = logging.getLogger("pegboard.plugins")
 
@@ -35,11 +35,13 @@ class PluginStatus(msgspec.Struct, kw_only=True):
         candidate: What was found.
         state: Whether it serves, is off, has failed or is for other hooks.
         reason: Why it does not serve.
+        rejected: Why the newest version of its code does not serve, and the one before does.
     """
 
     candidate: PluginCandidate
     state: State
     reason: str = ""
+    rejected: str = ""
 
 
 class ActivePlugin(msgspec.Struct, frozen=True, kw_only=True, eq=False):
@@ -144,6 +146,59 @@ class HookCaller:
     def _rank(self, implementation: Any) -> tuple[int, int]:
         urgency = -1 if implementation.tryfirst else 1 if implementation.trylast else 0
         return urgency, self._order.index(implementation.plugin_name)
+
+
+class PluginView:
+    """The plugins that wrap exports: those that are active, or soon will be.
+
+    Attributes:
+        hooks: Asks them.
+        active: The plugins, by name.
+    """
+
+    def __init__(
+        self,
+        hooks: HookCaller,
+        active: Mapping[str, ActivePlugin],
+        status: Mapping[str, PluginStatus],
+    ) -> None:
+        self.hooks = hooks
+        self.active = active
+        self._status = status
+
+    def options(self, keywords: Mapping[str, Any]) -> dict[type[msgspec.Struct], msgspec.Struct]:
+        """Read the `@export` keywords that are for plugins.
+
+        Raises:
+            ConfigError: If nobody understands a keyword, or its value has the wrong type.
+        """
+        rest = dict(keywords)
+        found: dict[type[msgspec.Struct], msgspec.Struct] = {}
+        for active in self.active.values():
+            if active.options is None:
+                continue
+            own = {key: rest.pop(key) for key in active.options.__struct_fields__ if key in rest}
+            if own:
+                found[active.options] = _converted(own, active.options)
+        for key, value in rest.items():
+            if value or key not in KNOWN_OPTIONS:
+                raise self._unknown_option(key)
+        return found
+
+    def _unknown_option(self, key: str) -> PegboardError:
+        """Return the error that says what to do about an `@export` keyword nobody understands."""
+        distribution = KNOWN_OPTIONS.get(key)
+        if distribution is None:
+            return ConfigError(
+                f"@export does not know the keyword {key!r}, and no active plugin declares it"
+            )
+        name = distribution.removeprefix("pegboard-").replace("-", "_")
+        status = self._status.get(name)
+        if status is None:
+            return MissingPluginError(f"@export({key}=...)", distribution)
+        return PluginError(
+            f"@export({key}=...) needs plugin {name}, which is {status.state}: {status.reason}"
+        )
 
 
 class PluginHost:
@@ -289,39 +344,9 @@ class PluginHost:
                 candidate=active.candidate, state="off", reason="the app has stopped"
             )
 
-    def options(self, keywords: Mapping[str, Any]) -> dict[type[msgspec.Struct], msgspec.Struct]:
-        """Read the `@export` keywords that are for plugins.
-
-        Raises:
-            ConfigError: If nobody understands a keyword, or its value has the wrong type.
-        """
-        rest = dict(keywords)
-        found: dict[type[msgspec.Struct], msgspec.Struct] = {}
-        for active in self.active.values():
-            if active.options is None:
-                continue
-            own = {key: rest.pop(key) for key in active.options.__struct_fields__ if key in rest}
-            if own:
-                found[active.options] = _converted(own, active.options)
-        for key, value in rest.items():
-            if value or key not in KNOWN_OPTIONS:
-                raise self._unknown_option(key)
-        return found
-
-    def _unknown_option(self, key: str) -> PegboardError:
-        """Return the error that says what to do about an `@export` keyword nobody understands."""
-        distribution = KNOWN_OPTIONS.get(key)
-        if distribution is None:
-            return ConfigError(
-                f"@export does not know the keyword {key!r}, and no active plugin declares it"
-            )
-        name = distribution.removeprefix("pegboard-").replace("-", "_")
-        status = self.status.get(name)
-        if status is None:
-            return MissingPluginError(f"@export({key}=...)", distribution)
-        return PluginError(
-            f"@export({key}=...) needs plugin {name}, which is {status.state}: {status.reason}"
-        )
+    def view(self) -> PluginView:
+        """Return the plugins as they are now."""
+        return PluginView(self.hooks, dict(self.active), self.status)
 
 
 def in_order(

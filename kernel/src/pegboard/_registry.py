@@ -7,7 +7,7 @@ go with no `await`. Nobody but a slot holds a compiled call.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,8 @@ from pegboard._scope import defer_here
 from pegboard.errors import ConflictError, NotFoundError
 
 if TYPE_CHECKING:
-    from pegboard._export import Export
+    from pegboard._edition import Edition
+    from pegboard._export import Declaration, Export
     from pegboard._result import Result
     from pegboard._scope import Scope
     from pegboard.contracts.call import Call
@@ -34,16 +35,47 @@ class Generation:
         owner: Name of the mod or plugin.
         number: 1 for the first version, 2 for the next.
         scope: Everything that this version has registered.
-        leases: Calls and streams that run in it now.
+        leases: Calls and streams that run in it now; see `busy`.
+        edition: Its modules, None where the caller has imported them.
+        declarations: What it has exported.
+        is_leaving: Whether it is about to go, so that others may take its addresses.
+        previous: The same version of the code as it was wrapped by plugins that have gone since.
     """
 
-    __slots__ = ("__weakref__", "leases", "number", "owner", "scope")
+    __slots__ = (
+        "__weakref__",
+        "declarations",
+        "edition",
+        "is_leaving",
+        "leases",
+        "number",
+        "owner",
+        "previous",
+        "scope",
+    )
 
-    def __init__(self, owner: str, number: int, scope: Scope) -> None:
+    def __init__(
+        self, owner: str, number: int, scope: Scope, edition: Edition | None = None
+    ) -> None:
         self.owner = owner
         self.number = number
         self.scope = scope
+        self.edition = edition
+        self.declarations: list[Declaration] = []
         self.leases = 0
+        self.is_leaving = False
+        self.previous: Generation | None = None
+
+    @property
+    def busy(self) -> int:
+        """Calls and streams that run in this version of the code, however it was wrapped."""
+        return self.leases + (0 if self.previous is None else self.previous.busy)
+
+    def rewrapped(self) -> Generation:
+        """Return the same version of the code for exports that are wrapped anew."""
+        again = Generation(self.owner, self.number, self.scope, self.edition)
+        again.previous, again.declarations = self, self.declarations
+        return again
 
     def __repr__(self) -> str:
         return f"<Generation {self.number} of {self.owner}, {self.leases} leases>"
@@ -78,12 +110,19 @@ class Slot:
 
 
 class Staged:
-    """The exports of a generation before they are visible, with their compiled calls."""
+    """The exports of a generation before they are visible, with their compiled calls.
 
-    __slots__ = ("calls", "generation")
+    Attributes:
+        generation: Whose they are.
+        calls: The exports and their calls, by address.
+        handovers: Functions that take the state over; they get no slot.
+    """
+
+    __slots__ = ("calls", "generation", "handovers")
 
     def __init__(self, generation: Generation) -> None:
         self.generation = generation
+        self.handovers: list[Export] = []
         self.calls: dict[str, tuple[Export, Call]] = {}
 
     def add(self, export: Export, call: Call) -> None:
@@ -116,37 +155,52 @@ class Registry:
         """Return the slot of an address, an empty one where nothing was exported yet."""
         return self._slots.setdefault(address, Slot(address))
 
-    def check(self, staged: Staged) -> None:
+    def check(self, *staged: Staged, leaving: Iterable[Generation] = ()) -> None:
         """Make sure that a commit of `staged` will succeed.
 
         Raises:
-            ConflictError: If an address belongs to another mod or plugin.
+            ConflictError: If an address belongs to another mod or plugin that stays.
         """
-        for address in staged.calls:
-            owner = self._owners.get(address, staged.generation.owner)
-            if owner != staged.generation.owner:
-                msg = f"{address} is exported by {owner} already"
-                raise ConflictError(msg)
+        owners = {each.generation.owner for each in staged}
+        going = owners.union(each.owner for each in leaving)
+        claimed: dict[str, str] = {}
+        for each in staged:
+            own = each.generation.owner
+            for address in each.calls:
+                holder = self._owners.get(address, own)
+                other = own if holder in going else holder
+                other = other if other != own else claimed.setdefault(address, own)
+                if other != own:
+                    msg = f"{address} is exported by {other} already"
+                    raise ConflictError(msg)
 
-    def commit(self, staged: Staged, *, is_addition: bool = False) -> None:
+    def commit(
+        self, *staged: Staged, leaving: Iterable[Generation] = (), is_addition: bool = False
+    ) -> None:
         """Make the staged exports the ones that serve; those their owner no longer has vanish.
 
         Args:
             staged: What is to serve.
-            is_addition: Whether the others of the owner stay.
+            leaving: Generations whose exports vanish in the same moment.
+            is_addition: Whether the others of the owners stay.
 
         Raises:
-            ConflictError: If an address belongs to another mod or plugin.
+            ConflictError: If an address belongs to another mod or plugin that stays.
         """
-        self.check(staged)
-        owner = staged.generation.owner
-        for address in [a for a, holder in self._owners.items() if holder == owner]:
-            if address not in staged.calls and not is_addition:
+        leaving = list(leaving)
+        self.check(*staged, leaving=leaving)
+        coming = {address for each in staged for address in each.calls}
+        owners = {each.owner for each in leaving}
+        if not is_addition:
+            owners.update(each.generation.owner for each in staged)
+        for address in [a for a, holder in self._owners.items() if holder in owners]:
+            if address not in coming:
                 self._remove(address)
-        for address, (export, call) in staged.calls.items():
-            slot = self.slot(address)
-            slot.export, slot.call = export, call
-            self._owners[address] = owner
+        for each in staged:
+            for address, (export, call) in each.calls.items():
+                slot = self.slot(address)
+                slot.export, slot.call = export, call
+                self._owners[address] = each.generation.owner
         self._publish()
 
     def withdraw(self, generation: Generation) -> None:

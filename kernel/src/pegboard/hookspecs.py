@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pegboard.contracts.call import Layer
     from pegboard.contracts.job import JobStore
     from pegboard.contracts.lock import LockProvider
+    from pegboard.contracts.reload import Reloaded
     from pegboard.contracts.server import Server, ServeSettings
     from pegboard.contracts.session import Connection
     from pegboard.contracts.storage import FileKey, Store
@@ -79,6 +80,14 @@ class Hooks:
         Called once for each export, while its mod is loaded and before anyone can call it. A raise
         fails the mod that is being loaded. What the plugin works out for the export it keeps in
         `export.attachments`. Since API 1.
+        """
+
+    @_hookspec
+    def reloaded(self, app: App, outcome: Reloaded) -> None:
+        """Hear what became of a mod or plugin that has changed while the app runs.
+
+        Called once for each, after the new code serves or was rejected; a rejection that is the
+        same as the one before is not told again. Answers are of no matter. Since API 1.
         """
 
     @_hookspec

@@ -131,9 +131,19 @@ def _statuses(
     broken = {name: each for name, each in statuses.items() if each.state not in ("active", "off")}
     for name, status in broken.items():
         yield Check(name=f"{kind} {name}", ok=False, detail=f"{status.state}: {status.reason}")
+    yield from _rejected(kind, statuses)
     if not broken:
         active = [name for name, each in statuses.items() if each.state == "active"]
         yield Check(name=f"{kind}s", ok=True, detail=", ".join(sorted(active)) or "none")
+
+
+def _rejected(
+    kind: str, statuses: dict[str, PluginStatus] | dict[str, ModStatus]
+) -> Iterator[Check]:
+    for name, status in statuses.items():
+        if status.rejected:
+            detail = f"its newest version does not serve, the one before does: {status.rejected}"
+            yield Check(name=f"{kind} {name}", ok=True, is_warning=True, detail=detail)
 
 
 def _health(app: App) -> Iterator[Check]:

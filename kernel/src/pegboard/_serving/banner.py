@@ -79,6 +79,8 @@ def _problems(app: App, style: Style) -> Iterator[str]:
         for name, status in all_of_them.items():
             if status.state not in ("active", "off"):
                 yield style.red(f"{kind} {name} {status.state}: {status.reason}")
+            if status.rejected:
+                yield style.red(f"{kind} {name} is as it was before: {status.rejected}")
 
 
 def _compact(addresses: Iterable[str]) -> Iterator[str]:

@@ -93,6 +93,7 @@ class Health:
             yield from checks
 
     def _lacks(self) -> bool:
-        states = [each.state for each in self._app.plugins.status.values()]
-        mods = [each.state for each in self._app.mods.status.values()]
-        return not {"failed", "incompatible"}.isdisjoint({*states, *mods})
+        plugins, mods = self._app.plugins.status.values(), self._app.mods.status.values()
+        states = {*(each.state for each in plugins), *(each.state for each in mods)}
+        behind = [*(each.rejected for each in plugins), *(each.rejected for each in mods)]
+        return any(behind) or not {"failed", "incompatible"}.isdisjoint(states)

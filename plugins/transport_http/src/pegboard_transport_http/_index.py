@@ -163,6 +163,11 @@ def _mods(app: App, exports: list[Export], root: str) -> Markup:
         for name, each in app.mods.status.items()
         if each.state == "failed"
     ]
+    failed += [
+        element("li", element("h3", name), _rejection(app, each.rejected), class_="broken")
+        for name, each in app.mods.status.items()
+        if each.rejected
+    ]
     if not grouped and not failed:
         return _section("Mods", *_NOTHING_YET)
     return _section("Mods", element("ul", failed, grouped, class_="mods"))
@@ -223,6 +228,7 @@ def _plugins(app: App) -> Markup | None:
             element("strong", name),
             element("span", manifest.summary if manifest else "", class_="summary"),
             _failure(app, each.reason) if each.state in {"failed", "incompatible"} else None,
+            _rejection(app, each.rejected) if each.rejected else None,
         )
         for name, each in sorted(app.plugins.status.items())
         for manifest in [each.candidate.manifest]
@@ -233,6 +239,13 @@ def _plugins(app: App) -> Markup | None:
 def _failure(app: App, reason: str) -> Markup:
     """Say why something has failed, which may name paths, only to those who develop it."""
     shown = reason if app.dev else "It has failed; the log says why."
+    return element("p", shown, class_="reason")
+
+
+def _rejection(app: App, reason: str) -> Markup:
+    """Say that what is shown is not the newest code."""
+    why = reason if app.dev else "The log says why."
+    shown = f"Its newest code does not serve, the code before does. {why}"
     return element("p", shown, class_="reason")
 
 

@@ -62,7 +62,8 @@ class EndpointTable:
         endpoint = self._endpoints.get(handlers.path)
         if endpoint is None or endpoint.export is None:
             return
-        if endpoint.export.generation.owner != export.generation.owner:
+        holder = endpoint.export.generation
+        if holder.owner != export.generation.owner and not holder.is_leaving:
             msg = f"{handlers.path} is handled by {endpoint.export.address} already"
             raise ConfigError(msg)
 

@@ -1,0 +1,369 @@
+"""Replacing mods: what has changed, in which parts, and each part built, staged and committed.
+
+Nothing here changes what serves before `_Change.commit`, which has no `await` in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from copy import copy
+from pathlib import Path
+from time import perf_counter
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from anyio import to_thread
+
+from pegboard._discovery import ModCandidate
+from pegboard._loader import rebuilt_mod, refresh_finders
+from pegboard._reference import loading
+from pegboard.contracts.reload import Reloaded
+from pegboard.errors import LoadError
+
+if TYPE_CHECKING:
+    from pegboard._app import App
+    from pegboard._edition import Build, Edition, Library
+    from pegboard._loader import LoadedMod
+    from pegboard._registry import Generation, Staged
+
+__all__ = ["ModReload", "Part", "parts_of"]
+
+Retire = Callable[["Generation", Iterable["Edition"]], None]
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """Mods that change together or not at all, because they import one another.
+
+    Attributes:
+        units: Whose code is executed anew.
+        mods: Those that are replaced.
+        added: Those that did not serve before.
+        removed: Names of those that will not serve any more.
+    """
+
+    units: frozenset[str] = frozenset()
+    mods: tuple[ModCandidate, ...] = ()
+    added: tuple[ModCandidate, ...] = ()
+    removed: tuple[str, ...] = ()
+
+    @property
+    def coming(self) -> tuple[ModCandidate, ...]:
+        """All mods that serve afterwards."""
+        return (*self.mods, *self.added)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All mods that this is about."""
+        return (*self.removed, *(each.name for each in self.coming))
+
+    def split(self) -> list[Part]:
+        """Return smaller parts, where new mods are in it only since they may be renamed ones."""
+        if not self.added or not (self.mods or self.removed):
+            return []
+        return [msgspec.structs.replace(self, added=()), *map(_alone, self.added)]
+
+
+def parts_of(units: Collection[str], links: Mapping[str, Collection[str]]) -> list[frozenset[str]]:
+    """Divide units into the smallest groups such that no link leads from one to another.
+
+    Args:
+        units: What is to be divided.
+        links: What each unit imports; what is not among `units` is of no matter.
+    """
+    groups: list[set[str]] = []
+    for unit in sorted(units):
+        own = {unit, *(each for each in links.get(unit, ()) if each in units)}
+        near = [each for each in groups if each & own]
+        groups = [each for each in groups if not each & own] + [own.union(*near)]
+    return [frozenset(each) for each in groups]
+
+
+class ModReload:
+    """Finds out which mods have changed and replaces them.
+
+    Args:
+        app: The app.
+        retire: Takes each generation that was replaced, with the modules that went with it.
+    """
+
+    def __init__(self, app: App, retire: Retire) -> None:
+        self._app = app
+        self._retire = retire
+
+    @property
+    def names(self) -> list[str]:
+        """The mods that could be replaced, or loaded after all."""
+        status = self._app.mods.status
+        broken = {name for name, each in status.items() if each.state == "failed"}
+        return sorted(broken | self._app.mods.candidates().keys())
+
+    async def run(self, paths: Collection[Path] | None, forced: Collection[str]) -> list[Reloaded]:
+        """Replace what has changed, and the mods of these names in any case."""
+        begun = perf_counter()
+        parts, mended = await to_thread.run_sync(self._plan, paths, frozenset(forced))
+        outcomes = [self._mended(name) for name in mended]
+        for part in parts:
+            outcomes += await self._replace(part, begun)
+        return outcomes
+
+    # -- what has changed ------------------------------------------------------------------
+
+    def _plan(
+        self, paths: Collection[Path] | None, forced: frozenset[str]
+    ) -> tuple[list[Part], list[str]]:
+        """Return what to replace, and which mods are again as they were before they failed."""
+        mods, library = self._app.mods, self._app.library
+        wanted = mods.found()
+        changed, mended = self._changed(paths), []
+        for name, status in mods.status.items():
+            if status.rejected:
+                if _is_unchanged(library, status.candidate.module):
+                    mended.append(name)
+                else:
+                    changed.add(status.candidate.module)
+        serving = mods.candidates()
+        removed = {name for name, each in serving.items() if name not in wanted}
+        changed |= {serving[name].module for name in removed | (forced & serving.keys())}
+        added = [each for name, each in wanted.items() if name not in serving]
+        parts = self._parts(library.dependents(changed), serving, removed)
+        return _with_added(parts, added), mended
+
+    def _changed(self, paths: Collection[Path] | None) -> set[str]:
+        found = set()
+        for unit, edition in list(self._app.library.editions.items()):
+            try:
+                differs = edition.differs(paths)
+            except OSError:  # it cannot be read, as building it will say
+                differs = True
+            if differs:
+                found.add(unit)
+        return found
+
+    def _parts(
+        self, units: set[str], serving: Mapping[str, ModCandidate], removed: set[str]
+    ) -> list[Part]:
+        editions = self._app.library.editions
+        links = {unit: editions[unit].links for unit in units if unit in editions}
+        return [
+            Part(
+                units=group,
+                mods=tuple(
+                    each
+                    for name, each in serving.items()
+                    if each.module in group and name not in removed
+                ),
+                removed=tuple(sorted(n for n in removed if serving[n].module in group)),
+            )
+            for group in parts_of(units, links)
+        ]
+
+    # -- one part --------------------------------------------------------------------------
+
+    async def _replace(self, part: Part, begun: float) -> list[Reloaded]:
+        """Let the new code of a part serve; where that fails, each mod in it says why."""
+        change = _Change(self._app, part)
+        try:
+            await change.prepare()
+            change.check_handover()
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - of whatever kind, it is told
+            await change.undo()
+            smaller = part.split()
+            if smaller:
+                return [each for one in smaller for each in await self._replace(one, begun)]
+            return list(self._rejected(part, _reason(error)))
+        except BaseException:
+            await change.undo()
+            raise
+        for generation, editions in change.commit():
+            self._retire(generation, editions)
+        return list(self._accepted(part, change, perf_counter() - begun))
+
+    def _accepted(self, part: Part, change: _Change, seconds: float) -> Iterator[Reloaded]:
+        for name in part.removed:
+            self._app.mods.status.pop(name, None)
+            yield Reloaded(kind="mod", name=name, outcome="removed", seconds=seconds)
+        for each in part.coming:
+            self._app.mods.note_active(each)
+            yield Reloaded(
+                kind="mod",
+                name=each.name,
+                outcome="reloaded" if each.name in change.replaced else "loaded",
+                generation=self._app.mods.generations[each.name].number,
+                seconds=seconds,
+            )
+
+    def _rejected(self, part: Part, reason: str) -> Iterator[Reloaded]:
+        """Note why the mods of a part are as they were; what was said before is not said again."""
+        mods = self._app.mods
+        for name in part.names:
+            candidate = next((each for each in part.coming if each.name == name), None)
+            if mods.note_rejected(name, candidate, reason):
+                yield Reloaded(
+                    kind="mod",
+                    name=name,
+                    outcome="rejected",
+                    generation=mods.generations[name].number if name in mods.generations else 0,
+                    reason=reason,
+                )
+
+    def _mended(self, name: str) -> Reloaded:
+        self._app.mods.status[name].rejected = ""
+        number = self._app.mods.generations[name].number
+        return Reloaded(kind="mod", name=name, outcome="mended", generation=number)
+
+
+class _Change:
+    """One part on its way: built, staged, and then committed or undone."""
+
+    def __init__(self, app: App, part: Part) -> None:
+        self._app = app
+        self._part = part
+        self._build: Build | None = None
+        self._generations: list[Generation] = []
+        self._staged: list[Staged] = []
+        self._handed_over: dict[str, SimpleNamespace] = {}
+        serving = app.mods.generations
+        self.replaced = {name: serving[name] for name in part.names if name in serving}
+
+    async def prepare(self) -> None:
+        """Run the new code beside the old, compile its exports, run its initial functions.
+
+        Raises:
+            Exception: Whatever is wrong with it.
+        """
+        with loading(self._app):
+            self._build, loaded = await to_thread.run_sync(self._built)
+        for leaving in self.replaced.values():
+            leaving.is_leaving = True
+        mods = self._app.mods
+        for each in loaded:
+            generation = mods.new_generation(each.candidate.name, each.edition)
+            generation.declarations = each.declarations
+            self._generations.append(generation)
+            self._staged.append(mods.stage(each.declarations, generation))
+        self._app.registry.check(*self._staged, leaving=self._removed)
+        for staged in self._staged:
+            await mods.initialise(staged)
+        self._app.registry.check(*self._staged, leaving=self._removed)
+
+    def _built(self) -> tuple[Build, list[LoadedMod]]:
+        library = self._app.library
+        refresh_finders(_folders(library, self._part))
+        for each in self._part.coming:
+            library.register(each.module)
+        with library.building(self._part.units) as build:
+            loaded = [rebuilt_mod(each, build) for each in self._part.coming]
+        return build, loaded
+
+    @property
+    def _removed(self) -> list[Generation]:
+        return [self.replaced[name] for name in self._part.removed if name in self.replaced]
+
+    def check_handover(self) -> None:
+        """Let the new code turn a copy of each state into what it expects.
+
+        Raises:
+            Exception: What such a function raises.
+        """
+        for staged in self._staged:
+            if staged.generation.owner not in self.replaced:
+                continue
+            for export in staged.handovers:
+                state = self._handed_over.get(export.mod) or copy(self._app.state(export.mod))
+                answer = export.function(state)
+                self._handed_over[export.mod] = _converted(answer, state, export.address)
+
+    def commit(self) -> Iterator[tuple[Generation, list[Edition]]]:
+        """Let the new code serve; return what it replaces."""
+        app, build = self._app, self._build
+        if build is None:
+            msg = "nothing was built"
+            raise RuntimeError(msg)
+        for mod, state in self._handed_over.items():
+            kept = vars(app.state(mod))
+            kept.clear()
+            kept.update(vars(state))
+        gone = [
+            app.library.editions[unit]
+            for unit in self._part.units
+            if unit in app.library.editions and unit not in build.fresh
+        ]
+        gone += build.publish()
+        for each in gone:
+            app.library.drop(each, purge=True)
+        app.registry.commit(*self._staged, leaving=self._removed)
+        for name in self._part.removed:
+            app.mods.generations.pop(name, None)
+        for staged in self._staged:
+            app.mods.generations[staged.generation.owner] = staged.generation
+        owned = [each.edition for each in self.replaced.values()]
+        shared = [each for each in gone if each not in owned]
+        for index, generation in enumerate(self.replaced.values()):
+            own = [] if generation.edition is None else [generation.edition]
+            yield generation, own + (shared if index == 0 else [])
+
+    async def undo(self) -> None:
+        """Take back what was registered so far."""
+        for each in self.replaced.values():
+            each.is_leaving = False
+        for generation in reversed(self._generations):
+            await generation.scope.aclose()
+            self._app.mods.renumber(generation.owner, generation.number - 1)
+
+
+def _converted(answer: Any, state: SimpleNamespace, address: str) -> SimpleNamespace:
+    if answer is None:
+        return state
+    if isinstance(answer, SimpleNamespace):
+        return answer
+    if isinstance(answer, Mapping):
+        return SimpleNamespace(**answer)
+    kind = type(answer).__name__
+    msg = f"{address} hands over {kind}: change the state that it is given, or return a new one"
+    raise LoadError(msg)
+
+
+def _with_added(parts: list[Part], added: list[ModCandidate]) -> list[Part]:
+    """Add new mods: each for itself, or with the ones that go, as a renamed one is both."""
+    if not added:
+        return parts
+    going = [each for each in parts if each.removed]
+    staying = [each for each in parts if not each.removed]
+    if not going:
+        return [*staying, *map(_alone, added)]
+    renamed = Part(
+        units=frozenset[str]().union(*(each.units for each in (*going, *map(_alone, added)))),
+        mods=tuple(mod for each in going for mod in each.mods),
+        added=tuple(added),
+        removed=tuple(name for each in going for name in each.removed),
+    )
+    return [*staying, renamed]
+
+
+def _alone(added: ModCandidate) -> Part:
+    return Part(units=frozenset((added.module,)), added=(added,))
+
+
+def _is_unchanged(library: Library, unit: str) -> bool:
+    """Whether a unit and everything that it imports are on disk as they are in the process."""
+    try:
+        return not any(each.differs() for each in library.imported_by(unit))
+    except OSError:
+        return False
+
+
+def _folders(library: Library, part: Part) -> set[Path]:
+    files = {path for unit in part.units for path in _sources(library, unit)}
+    files |= {each.path for each in part.coming if each.path is not None}
+    folders = {path.parent for path in files}
+    return folders | {each.parent for each in folders}
+
+
+def _sources(library: Library, unit: str) -> Iterable[Path]:
+    edition = library.editions.get(unit)
+    return () if edition is None else edition.sources
+
+
+def _reason(error: BaseException) -> str:
+    return str(error) if isinstance(error, LoadError) else f"{type(error).__name__}: {error}"

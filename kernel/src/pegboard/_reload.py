@@ -1,0 +1,146 @@
+"""Brings changed code live, one change after the other, and sees old generations out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+
+from pegboard._mod_reload import ModReload
+from pegboard._retirement import Retired, RetiredReport, collect
+from pegboard.contracts.reload import Reloaded
+from pegboard.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from pegboard._app import App
+    from pegboard._edition import Edition
+    from pegboard._registry import Generation
+
+__all__ = ["Reloader"]
+
+QUIET = 1.0
+"""Seconds without a reload after which garbage is collected, so that old generations go."""
+
+MANY_GENERATIONS = 32
+"""Retired generations that are still there, at which garbage is collected without waiting."""
+
+_logger = logging.getLogger("pegboard.reload")
+
+
+class Reloader:
+    """Replaces mods and plugins of an app that runs.
+
+    What fails leaves the version before in place: that is noted in the status of the mod or
+    plugin, logged, and told to the plugins that implement `reloaded`.
+    """
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._lock = anyio.Lock()
+        self._mods = ModReload(app, self._retire)
+        self._retired: list[Retired] = []
+        self._draining = 0
+        self._sweeping = False
+
+    async def reload(self, name: str | None = None) -> list[Reloaded]:
+        """Replace a mod or plugin by the code that is on disk, whether or not that has changed.
+
+        Args:
+            name: Which one; None for everything that has changed.
+
+        Raises:
+            NotFoundError: If there is neither a mod nor a plugin of that name.
+        """
+        if name is None:
+            return await self.follow(None)
+        if name not in self._mods.names:
+            msg = f"there is no mod or plugin {name!r} to reload; mods: {self._mods.names}"
+            raise NotFoundError(msg)
+        return await self._locked(lambda: self._mods.run(None, {name}))
+
+    async def follow(self, paths: Collection[Path] | None) -> list[Reloaded]:
+        """Bring live what has changed: new, changed, renamed and removed files.
+
+        A file that is as it was, or that nobody uses, changes nothing.
+
+        Args:
+            paths: Files that may have changed; None looks at all of them.
+        """
+        return await self._locked(lambda: self._mods.run(paths, ()))
+
+    async def _locked(self, work: Callable[[], Awaitable[list[Reloaded]]]) -> list[Reloaded]:
+        async with self._lock:
+            outcomes = await work()
+        for each in outcomes:
+            self._announce(each)
+        return outcomes
+
+    def _announce(self, outcome: Reloaded) -> None:
+        if outcome.outcome == "rejected":
+            _logger.error("%s: what was before goes on; %s", outcome.name, outcome.reason)
+        else:
+            _logger.info(
+                "%s %s %s, generation %d, in %.1f ms",
+                *(outcome.kind, outcome.name, outcome.outcome, outcome.generation),
+                outcome.seconds * 1000,
+            )
+        self._app.hooks.all("reloaded", app=self._app, outcome=outcome)
+
+    # -- what is replaced ------------------------------------------------------------------
+
+    def _retire(self, generation: Generation, editions: Iterable[Edition]) -> None:
+        retired = Retired(generation, editions)
+        self._retired.append(retired)
+        self._draining += 1
+        self._app.tasks.start_soon(self._see_out, retired, name=f"drain of {generation!r}")
+
+    async def _see_out(self, retired: Retired) -> None:
+        try:
+            await retired.drain()
+        finally:
+            self._draining -= 1
+        if not self._sweeping:
+            self._sweeping = True
+            self._app.tasks.start_soon(self._sweep, name="collection of old generations")
+
+    async def _sweep(self) -> None:
+        """Collect garbage once it is quiet; each collection stops the process for a moment."""
+        count = -1
+        while count != len(self._retired) and len(self._retired) < MANY_GENERATIONS:
+            count = len(self._retired)
+            await anyio.sleep(QUIET)
+        self._sweeping = False
+        collect()
+        self._forget()
+
+    def _forget(self) -> None:
+        self._retired = [each for each in self._retired if not each.is_gone]
+
+    async def settle(self) -> list[RetiredReport]:
+        """Wait until nothing runs in old generations; return those that are there all the same."""
+        for each in list(self._retired):
+            await each.drained.wait()
+        return self.retired()
+
+    def retired(self) -> list[RetiredReport]:
+        """Return the generations that no longer serve and are still there.
+
+        Garbage is collected first, which stops the process for a moment.
+        """
+        collect()
+        self._forget()
+        return [each.report() for each in self._retired]
+
+    @property
+    def draining(self) -> int:
+        """How many old generations still have something to end."""
+        return self._draining
+
+    async def aclose(self) -> None:
+        """Undo what old generations have registered, whatever still runs in them."""
+        for each in self._retired:
+            await each.aclose()
+        self._retired.clear()

@@ -1,0 +1,33 @@
+"""What became of a mod or plugin whose code, or whose presence, has changed while the app ran."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+__all__ = ["Outcome", "Reloaded"]
+
+Outcome = Literal["loaded", "reloaded", "removed", "rejected", "mended"]
+"""It is new here; its new code serves; it is gone; its new code fails and what was before goes on;
+what had failed is as it was before."""
+
+
+class Reloaded(msgspec.Struct, frozen=True, kw_only=True):
+    """The outcome for one mod or plugin.
+
+    Attributes:
+        kind: What it is.
+        name: Its name.
+        outcome: What became of it.
+        generation: Number of the version that serves now, 0 for none.
+        reason: Why the new code was rejected, with file and line where there is one.
+        seconds: From the beginning of the work to the moment when the new code served.
+    """
+
+    kind: Literal["mod", "plugin"]
+    name: str
+    outcome: Outcome
+    generation: int = 0
+    reason: str = ""
+    seconds: float = 0.0

@@ -1,0 +1,414 @@
+"""Mods are replaced while the app runs: all of a change, or nothing of it."""
+
+import builtins
+import json
+import os
+import pickle
+import sys
+from textwrap import dedent
+
+import anyio
+import pytest
+
+from pegboard import App, hookimpl
+from pegboard._mod_reload import parts_of
+from pegboard.errors import NotFoundError
+
+pytestmark = pytest.mark.anyio
+
+HEAD = """
+from types import SimpleNamespace
+from pegboard import App, Result, get_app
+export = get_app("mod").tb
+"""
+
+
+class Listener:
+    """Keeps what it hears."""
+
+    name = "listener"
+
+    def __init__(self):
+        self.heard = []
+
+    @hookimpl
+    def reloaded(self, outcome):
+        self.heard.append((outcome.name, outcome.outcome))
+
+
+@pytest.fixture
+def project(tmp_path):
+    (tmp_path / "mods").mkdir()
+    return tmp_path
+
+
+@pytest.fixture
+def write(project):
+    def put(name, source):
+        path = project / "mods" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(HEAD + dedent(source))
+        return path
+
+    return put
+
+
+@pytest.fixture
+def app(project):
+    names = [*"abcdef", "shop", "first", "second"]
+    return App("test", project=project, plugins=[Listener()], config={"mods": {"allow": names}})
+
+
+def heard(app):
+    return app.plugins.active["listener"].plugin.heard
+
+
+async def value(app, address, *args, **kwargs):
+    result = await app.call(address, *args, **kwargs)
+    assert result.is_ok(), result
+    return result.get()
+
+
+async def nothing_left(app):
+    with anyio.fail_after(5):
+        assert await app.reloader.settle() == []
+
+
+async def test_new_code_serves_and_the_old_is_gone(app, write):
+    path = write("a.py", "class Kept: ...\n@export()\ndef f(): return Kept and 1")
+    async with app:
+        slot = app.registry.table["a.f"]
+        write("a.py", "class Kept: ...\n@export()\ndef f(): return Kept and 2")
+        assert [each.outcome for each in await app.reloader.follow([path])] == ["reloaded"]
+        assert app.registry.table["a.f"] is slot
+        assert await value(app, "a.f") == 2
+        assert app.mods.generations["a"].number == 2
+        await nothing_left(app)
+        assert heard(app) == [("a", "reloaded")]
+
+
+async def test_a_save_that_changed_nothing_changes_nothing(app, write):
+    path = write("a.py", "@export()\ndef f(): return 1")
+    async with app:
+        path.write_bytes(path.read_bytes())
+        assert await app.reloader.follow([path]) == []
+        assert await app.reloader.follow(None) == []
+        assert app.mods.generations["a"].number == 1
+
+
+async def test_two_saves_of_one_size_at_one_time_are_both_seen(app, write):
+    path = write("a.py", "@export()\ndef f(): return 0")
+    async with app:
+        for number in (1, 2, 3):
+            write("a.py", f"@export()\ndef f(): return {number}")
+            os.utime(path, (1_700_000_000, 1_700_000_000))
+            await app.reloader.follow([path])
+            assert await value(app, "a.f") == number
+
+
+async def test_removed_exports_vanish_new_ones_appear(app, write):
+    write("a.py", "@export()\ndef f(): return 1\n@export()\ndef g(): return 1")
+    async with app:
+        write("a.py", "@export()\ndef g(): return 2\n@export()\ndef h(): return 2")
+        await app.reloader.follow(None)
+        assert list(app.registry.table) == ["a.g", "a.h"]
+        assert (await app.call("a.f")).info.exec_code == 404
+
+
+@pytest.mark.parametrize(
+    ("broken", "place"),
+    [
+        ("def f(:", "a.py:5: SyntaxError"),
+        ("import nowhere_to_be_found", "a.py:5: ModuleNotFoundError"),
+        ("@export(level='high')\ndef f(): ...", "a.py:5: ConfigError"),
+        ("@export()\ndef f(x: 'Nowhere'): ...", "a.py:5: a.f"),
+        ("@export(colour='red')\ndef f(): ...", "colour"),
+        ("@export(initial=True)\ndef f(): raise OSError('no disk')", "OSError: no disk"),
+        ("raise SystemExit('enough')", "a.py:5: SystemExit: enough"),
+        ("@export(mod_name='b')\ndef f(): ...", "b.f is exported by b already"),
+        ("@export(handover=True)\ndef f(state): 1 / 0", "division by zero"),
+        ("@export(handover=True)\ndef f(state): return 5", "hands over int"),
+    ],
+)
+async def test_a_failure_leaves_the_old_code_serving_and_is_shown_until_it_is_mended(
+    app, write, broken, place
+):
+    good = "@export()\ndef f(): return 'old'"
+    path = write("a.py", good)
+    write("b.py", good)
+    async with app:
+        before = app.registry.table, dict(sys.modules)
+        write("a.py", broken)
+        (outcome,) = await app.reloader.follow([path])
+        assert outcome.outcome == "rejected"
+        assert place in outcome.reason
+        assert app.mods.status["a"].state == "active"
+        assert place in app.mods.status["a"].rejected
+        assert (app.registry.table, dict(sys.modules)) == before
+        del before
+        assert await value(app, "a.f") == "old"
+        assert app.mods.generations["a"].number == 1
+        assert await app.reloader.follow([path]) == []  # nothing new to tell
+        write("a.py", good)
+        assert [each.outcome for each in await app.reloader.follow([path])] == ["mended"]
+        assert not app.mods.status["a"].rejected
+        write("a.py", "@export()\ndef f(): return 'new'")
+        await app.reloader.follow([path])
+        assert await value(app, "a.f") == "new"
+        assert heard(app) == [("a", "rejected"), ("a", "mended"), ("a", "reloaded")]
+        del outcome
+        await nothing_left(app)
+
+
+async def test_a_package_is_executed_anew_with_all_its_modules(app, write):
+    write("shop/__init__.py", "from . import prices\nfrom .prices import Price")
+    write(
+        "shop/prices.py",
+        "from .money.sign import SIGN\nclass Price: ...\n"
+        "@export(mod_name='shop')\ndef price(): return f'5 {SIGN}'",
+    )
+    write("shop/money/__init__.py", "")
+    path = write("shop/money/sign.py", "SIGN = '€'")
+    async with app:
+        old = sys.modules[app.mods.generations["shop"].edition.unit]
+        write("shop/money/sign.py", "SIGN = '$'")
+        await app.reloader.follow([path])
+        assert await value(app, "shop.price") == "5 $"
+        new = sys.modules[app.mods.generations["shop"].edition.unit]
+        assert new is not old
+        assert new.prices is sys.modules[f"{new.__name__}.prices"]
+        path.unlink()
+        write("shop/prices.py", "Price = 6\n@export(mod_name='shop')\ndef price(): return 6")
+        await app.reloader.follow(None)
+        assert await value(app, "shop.price") == 6
+        assert not [name for name in sys.modules if name.endswith("shop.money.sign")]
+        del old, new
+        await nothing_left(app)
+
+
+async def test_who_imports_a_mod_follows_it_and_unchanged_ones_are_not_run_again(app, write):
+    count = "import builtins\nbuiltins.seen.append(__name__.rpartition('.')[2])\n"
+    path = write("a.py", count + "WORD = 'one'")
+    write("b.py", count + "from .a import WORD")
+    write("c.py", count + "from . import b\n@export()\ndef f(): return b.WORD")
+    write("d.py", count + "@export()\ndef f(): return 1")
+    builtins.seen = []
+    try:
+        async with app:
+            builtins.seen.clear()
+            write("a.py", count + "WORD = 'two'")
+            outcomes = await app.reloader.follow([path])
+            assert sorted(each.name for each in outcomes) == ["a", "b", "c"]
+            assert sorted(builtins.seen) == ["a", "b", "c"]
+            assert await value(app, "c.f") == "two"
+            write("a.py", count + "NAME = 'three'")
+            outcomes = await app.reloader.follow([path])
+            assert {each.outcome for each in outcomes} == {"rejected"}
+            assert all("b.py:7: ImportError" in app.mods.status[name].rejected for name in "abc")
+            assert await value(app, "c.f") == "two"
+    finally:
+        del builtins.seen
+
+
+async def test_a_module_that_mods_share_takes_them_along(app, write):
+    path = write("_shared.py", "WORD = 1")
+    for name in "ab":
+        write(f"{name}.py", "from ._shared import WORD\n@export()\ndef f(): return WORD")
+    async with app:
+        write("_shared.py", "WORD = 2")
+        assert [each.name for each in await app.reloader.follow([path])] == ["a", "b"]
+        assert [await value(app, "a.f"), await value(app, "b.f")] == [2, 2]
+
+
+async def test_files_appear_move_and_go(app, write):
+    path = write("a.py", "@export(mod_name='Same')\ndef f(): return 'a'")
+    async with app:
+        slot = app.registry.table["Same.f"]
+        path.rename(path.with_name("b.py"))
+        outcomes = await app.reloader.follow(None)
+        assert {(each.name, each.outcome) for each in outcomes} == {
+            ("a", "removed"),
+            ("b", "loaded"),
+        }
+        assert app.registry.table["Same.f"] is slot
+        assert "a" not in app.mods.status
+        new = write("c.py", "@export()\ndef g(): return 1")
+        await app.reloader.follow([new])
+        assert list(app.registry.table) == ["Same.f", "c.g"]
+        new.unlink()
+        path.with_name("b.py").unlink()
+        await app.reloader.follow(None)
+        assert not app.registry.table
+        assert not app.mods.candidates()
+        await nothing_left(app)
+
+
+async def test_a_new_mod_that_fails_does_not_keep_another_from_going(app, write):
+    path = write("a.py", "@export()\ndef f(): return 1")
+    async with app:
+        path.unlink()
+        write("b.py", "1 / 0")
+        await app.reloader.follow(None)
+        assert not app.registry.table
+        assert app.mods.status["b"].state == "failed"
+        write("b.py", "@export()\ndef f(): return 1")
+        await app.reloader.follow(None)
+        assert app.mods.status["b"].state == "active"
+
+
+async def test_a_file_that_another_mod_needs_goes_only_with_that_need(app, write):
+    path = write("a.py", "WORD = 1\n@export()\ndef f(): return 1")
+    write("b.py", "from .a import WORD\n@export()\ndef f(): return WORD")
+    async with app:
+        path.unlink()
+        await app.reloader.follow(None)
+        assert "b.py:5: ModuleNotFoundError" in app.mods.status["b"].rejected
+        assert await value(app, "a.f") == 1
+        write("b.py", "@export()\ndef f(): return 2")
+        await app.reloader.follow(None)
+        assert list(app.registry.table) == ["b.f"]
+
+
+async def test_calls_and_streams_end_in_the_code_that_began_them(app, write):
+    source = """
+    import anyio
+    NUMBER = {}
+    class Marker: ...
+
+    @export()
+    async def wait(app: App):
+        app.state("a").begun.set()
+        await app.state("a").go_on.wait()
+        from . import a as late
+        return NUMBER, late.NUMBER
+
+    @export()
+    async def count():
+        for _ in range(3):
+            yield NUMBER
+
+    @export(exit_f=True)
+    def leave(app: App): app.state("a").left.append(NUMBER)
+    """
+    write("a.py", source.format(1))
+    async with app:
+        state = app.state("a")
+        state.begun, state.go_on, state.left = anyio.Event(), anyio.Event(), []
+        answers = []
+        async with anyio.create_task_group() as group:
+
+            async def ask():
+                answers.append(await value(app, "a.wait"))
+
+            group.start_soon(ask)
+            await state.begun.wait()
+            stream = (await app.call("a.count")).result.data["generator"]
+            assert await anext(stream) == 1
+            write("a.py", source.format(2))
+            await app.reloader.follow(None)
+            (report,) = app.reloader.retired()
+            assert (report.owner, report.number, report.busy) == ("a", 1, 2)
+            assert state.left == []
+            state.go_on.set()
+        assert answers == [(1, 1)]
+        assert await anext(stream) == 1
+        await stream.aclose()
+
+
+async def test_state_outlives_reloads_and_new_code_may_convert_it(app, write):
+    write("a.py", "@export()\ndef add(state): state.n = getattr(state, 'n', 0) + 1; return state.n")
+    async with app:
+        kept = app.state("a")
+        assert await value(app, "a.add") == 1
+        write(
+            "a.py",
+            "@export(handover=True)\ndef take(state): state.total = state.n; del state.n\n"
+            "@export()\ndef add(state): state.total += 1; return state.total",
+        )
+        await app.reloader.follow(None)
+        assert await value(app, "a.add") == 2
+        assert vars(kept) == {"total": 2}
+        assert list(app.registry.table) == ["a.add"]
+
+
+async def test_what_tools_of_the_language_look_up_by_name_is_found(app, write):
+    source = """
+    import dataclasses, pickle, typing
+    from __future__ import annotations
+
+    @dataclasses.dataclass
+    class Point:
+        x: int
+        y: Point | None = None
+
+    @export()
+    def hints(): return sorted(typing.get_type_hints(Point)), pickle.dumps(Point(1))
+    """
+    head = "from __future__ import annotations\n"
+    source = head + HEAD + dedent(source).replace(head, "")
+    path = write("a.py", "")
+    path.write_text(source)
+    async with app:
+        path.write_text(source + "# changed\n")
+        await app.reloader.follow(None)
+        names, pickled = await value(app, "a.hints")
+        assert names == ["x", "y"]
+        assert pickle.loads(pickled).x == 1
+
+
+async def test_by_hand_a_mod_is_replaced_even_where_nothing_has_changed(app, write):
+    write("a.py", "@export()\ndef f(): return 1")
+    async with app:
+        assert [each.outcome for each in await app.reloader.reload("a")] == ["reloaded"]
+        assert app.mods.generations["a"].number == 2
+        assert await app.reloader.reload() == []
+        with pytest.raises(NotFoundError, match="no mod or plugin 'z'"):
+            await app.reloader.reload("z")
+
+
+async def test_a_folder_that_is_gone_or_closed_takes_nothing_away(app, project, write):
+    path = write("a.py", "@export()\ndef f(): return 1")
+    async with app:
+        source = path.read_text()
+        path.unlink()
+        path.parent.rmdir()
+        assert await app.reloader.follow([path]) == [] or app.mods.status["a"].rejected
+        assert await value(app, "a.f") == 1
+        path.parent.mkdir()
+        path.write_text(source.replace("return 1", "return 2"))
+        await app.reloader.follow(None)
+        assert await value(app, "a.f") == 2
+        assert not app.mods.status["a"].rejected
+
+
+async def test_two_apps_with_one_folder_change_apart(app, project, write):
+    write("a.py", "@export()\ndef f(): return 1")
+    write("b.py", "@export()\ndef f():\n    from . import a\n    return a.f()")
+    async with app, App("other", project=project, plugins=[], mods=["a", "b"]) as other:
+        write("a.py", "@export()\ndef f(): return 2")
+        await app.reloader.follow(None)
+        assert [await value(app, "b.f"), await value(other, "b.f")] == [2, 1]
+        await other.reloader.follow(None)
+        assert [await value(app, "b.f"), await value(other, "b.f")] == [2, 2]
+
+
+async def test_what_holds_an_old_generation_is_named(app, write):
+    write("a.py", "import json\nclass Held: ...\njson.held_by_test = Held\n@export()\ndef f(): ...")
+    try:
+        async with app:
+            write("a.py", "@export()\ndef f(): ...")
+            await app.reloader.follow(None)
+            (report,) = await app.reloader.settle()
+            assert any(each.endswith("a.Held") for each in report.alive)
+            assert report.held_by == ["json.held_by_test"]
+            del json.held_by_test
+            await nothing_left(app)
+    finally:
+        vars(json).pop("held_by_test", None)
+
+
+def test_parts_are_as_small_as_links_allow():
+    links = {"b": ["a"], "c": ["b", "z"], "e": ["d"], "f": []}
+    assert sorted(map(sorted, parts_of("abcdef", links))) == [["a", "b", "c"], ["d", "e"], ["f"]]
+    assert parts_of("", links) == []
+    assert parts_of("cab", {"a": ["c"], "b": ["c"], "c": []}) == [frozenset("abc")]
