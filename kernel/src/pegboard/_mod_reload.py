@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from anyio import to_thread
 
-from pegboard._discovery import ModCandidate
+from pegboard._discovery import PROJECT_PREFIX, ModCandidate
 from pegboard._loader import rebuilt_mod, refresh_finders
 from pegboard._reference import loading
 from pegboard.contracts.reload import Reloaded
@@ -97,6 +97,19 @@ class ModReload:
         status = self._app.mods.status
         broken = {name for name, each in status.items() if each.state == "failed"}
         return sorted(broken | self._app.mods.candidates().keys())
+
+    def folders(self) -> set[Path]:
+        """Return the folders of the project's mods, and of packages outside `site-packages`."""
+        project, found = self._app.project, set()
+        if project is not None:
+            found.add(project / "mods")
+        for each in self._app.mods.candidates().values():
+            if each.path is not None:
+                found.add(each.path.parents[each.path.name == "__init__.py"])
+        for unit, edition in list(self._app.library.editions.items()):
+            if not unit.startswith(PROJECT_PREFIX):
+                found |= {path.parent for path in edition.sources if not _is_installed(path)}
+        return {each for each in found if found.isdisjoint(each.parents)}
 
     async def run(self, paths: Collection[Path] | None, forced: Collection[str]) -> list[Reloaded]:
         """Replace what has changed, and the mods of these names in any case."""
@@ -339,6 +352,11 @@ def _with_added(parts: list[Part], added: list[ModCandidate]) -> list[Part]:
         removed=tuple(name for each in going for name in each.removed),
     )
     return [*staying, renamed]
+
+
+def _is_installed(path: Path) -> bool:
+    """Whether a file is part of an installation, which changes as a whole."""
+    return not {"site-packages", "dist-packages"}.isdisjoint(path.parts)
 
 
 def _alone(added: ModCandidate) -> Part:

@@ -61,6 +61,10 @@ class Reloader:
             raise NotFoundError(msg)
         return await self._locked(lambda: self._mods.run(None, {name}))
 
+    def folders(self) -> set[Path]:
+        """Return the folders whose files can be followed: of mods, and of editable packages."""
+        return self._mods.folders()
+
     async def follow(self, paths: Collection[Path] | None) -> list[Reloaded]:
         """Bring live what has changed: new, changed, renamed and removed files.
 

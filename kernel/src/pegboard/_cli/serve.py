@@ -22,6 +22,7 @@ _SERVE_KEYS = (
     "backend",
     "access_log",
     "shutdown_timeout",
+    "reload",
 )
 
 
@@ -39,6 +40,7 @@ _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 @click.option("--http2/--no-http2", default=None, help="Offer HTTP/2.")
 @click.option("--backend", type=click.Choice(["asyncio", "trio"]), help="[default: asyncio]")
 @click.option("--shutdown-timeout", type=click.FloatRange(0, 3600), help="Seconds.  [default: 10]")
+@click.option("--reload/--no-reload", default=None, help="Bring changed code live at once.")
 @click.option("--dev/--no-dev", default=None, help="Show errors to clients with their traceback.")
 @click.option("--mod", "mods", multiple=True, metavar="NAME", help="Load only this mod.")
 @click.option("--no-mods", is_flag=True, help="Load no mods.")

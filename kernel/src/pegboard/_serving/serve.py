@@ -23,6 +23,7 @@ from pegboard._app import App
 from pegboard._catalogue import OFFICIAL_PLUGINS
 from pegboard._config import AppSettings, load_config
 from pegboard._discovery import find_plugins
+from pegboard._plugins import missing_plugin
 from pegboard._serving.advice import advice
 from pegboard._serving.deadline import Deadline
 from pegboard._serving.listen import listen, url_of
@@ -275,6 +276,8 @@ class _Process:
 
     async def _serve(self) -> None:
         _refuse_misconfigured(self._app)
+        if self._settings.reload and "hot_reload" not in self._app.plugins.active:
+            raise missing_plugin("serve --reload", "hot_reload")
         server = choose_server(self._app, self._settings)
         await server.serve(
             self._app.asgi(),

@@ -30,6 +30,7 @@ class ServeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         header_timeout: Seconds a client may take to send its request headers.
         backend: The anyio backend that the application runs on.
         access_log: Whether each request is logged.
+        reload: Whether changed code is brought live; the plugin hot_reload does that.
     """
 
     host: str = "127.0.0.1"
@@ -43,6 +44,7 @@ class ServeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     header_timeout: Annotated[float, msgspec.Meta(gt=0, le=3600)] = 10.0
     backend: Literal["asyncio", "trio"] = "asyncio"
     access_log: bool = False
+    reload: bool = False
 
     @property
     def needs(self) -> frozenset[ServerFeature]:

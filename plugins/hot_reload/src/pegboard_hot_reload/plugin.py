@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
-from pegboard import hookimpl
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+import anyio
+
+from pegboard import HealthCheck, hookimpl
+from pegboard.contracts.server import ServeSettings
 from pegboard_hot_reload.config import HotReloadConfig
+
+if TYPE_CHECKING:
+    from pegboard import App
+    from pegboard_hot_reload._watcher import Watcher
 
 __all__ = ["plugin"]
 
@@ -11,10 +23,43 @@ __all__ = ["plugin"]
 class HotReloadPlugin:
     """Watches mods and plugins and brings their changes live while the app serves."""
 
+    def __init__(self) -> None:
+        self._watchers: WeakKeyDictionary[App, Watcher] = WeakKeyDictionary()
+
     @hookimpl
     def config_schema(self) -> type[HotReloadConfig]:
         """Name the settings of `[plugins.hot_reload]`."""
         return HotReloadConfig
+
+    @hookimpl
+    @asynccontextmanager
+    async def lifespan(self, app: App) -> AsyncIterator[None]:
+        """Watch, if that is wanted, until the app stops."""
+        config: HotReloadConfig = app.settings("hot_reload")
+        serving = app.config.section("serve", ServeSettings)
+        if not (serving.reload if config.watch is None else config.watch):
+            yield
+            return
+        from pegboard_hot_reload._watcher import Watcher  # watchfiles, where somebody wants it
+
+        watcher = self._watchers[app] = Watcher(app, config)
+        try:
+            async with anyio.create_task_group() as group:
+                group.start_soon(watcher.run, name="watching files")
+                yield
+                watcher.close()
+        finally:
+            watcher.close()
+            del self._watchers[app]
+
+    @hookimpl
+    def health(self, app: App) -> Sequence[HealthCheck]:
+        """Say whether files are watched, where they should be."""
+        watcher = self._watchers.get(app)
+        if watcher is None:
+            return ()
+        detail = watcher.problem or f"begun anew {watcher.restarts} times"
+        return [HealthCheck(name="watching files", ok=not watcher.problem, detail=detail)]
 
 
 plugin = HotReloadPlugin()

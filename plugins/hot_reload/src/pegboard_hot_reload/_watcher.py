@@ -1,0 +1,175 @@
+"""Follows the files of an app for as long as it runs, whatever happens to them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+import msgspec
+
+from pegboard_hot_reload._burst import Burst, is_source
+from pegboard_hot_reload._source import events
+from pegboard_hot_reload._unfinished import is_being_written, is_blank, is_git_busy
+
+if TYPE_CHECKING:
+    from pegboard import App
+    from pegboard_hot_reload.config import HotReloadConfig
+
+__all__ = ["Watcher"]
+
+CHECK = 1.0
+"""Seconds between two looks at whether what is watched is what it was when that began."""
+
+FIRST_RETRY = 0.1
+"""Seconds before watching begins again after it has failed; each further time twice as long."""
+
+LONGEST_RETRY = 5.0
+
+_logger = logging.getLogger("pegboard.hot_reload")
+
+
+class Watcher:
+    """Watches, and has the app follow.
+
+    Attributes:
+        problem: Why nothing is watched at the moment, empty where all is well.
+        restarts: How often watching had to begin again.
+    """
+
+    def __init__(self, app: App, config: HotReloadConfig) -> None:
+        self.problem = ""
+        self.restarts = 0
+        self._app = app
+        self._config = config
+        self._changed: set[Path] = set()
+        self._woken = anyio.Event()
+        self._stop = anyio.Event()
+        self._ended = False
+
+    async def run(self) -> None:
+        """Watch and follow until `close`."""
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._follow, name="following changes")
+            await self._watch()
+            group.cancel_scope.cancel()
+
+    def close(self) -> None:
+        """Let `run` end."""
+        self._ended = True
+        self._stop.set()
+
+    # -- what happens ----------------------------------------------------------------------
+
+    async def _watch(self) -> None:
+        wait = FIRST_RETRY
+        while not self._ended:
+            try:
+                await self._session()
+                wait = FIRST_RETRY
+            except Exception as error:  # noqa: BLE001 - whatever it is, watching goes on
+                self.problem = f"{type(error).__name__}: {error}"
+                _logger.error("files are not watched: %s; trying again", self.problem)  # noqa: TRY400 - the sentence says it all
+                with anyio.move_on_after(wait):
+                    await self._stop.wait()
+                wait = min(2 * wait, LONGEST_RETRY)
+            self.restarts += not self._ended
+
+    async def _session(self) -> None:
+        """Watch until what is to be watched is something else."""
+        self._stop = anyio.Event()
+        watched = _Watched.of(self._app)
+        async with anyio.create_task_group() as group:
+            if watched.deep:
+                group.start_soon(self._listen, watched, True)
+            if watched.flat:
+                group.start_soon(self._listen, watched, False)
+            await anyio.wait_all_tasks_blocked()
+            self._note(())  # for what has changed before there were events
+            self.problem = "" if watched.deep or watched.flat else "there is nothing to watch"
+            while not self._ended and not self._stop.is_set() and watched == _Watched.of(self._app):
+                with anyio.move_on_after(CHECK):
+                    await self._stop.wait()
+            self._stop.set()
+
+    async def _listen(self, watched: _Watched, recursive: bool) -> None:  # noqa: FBT001 - for `start_soon`
+        folders = watched.deep if recursive else watched.flat
+        async for paths in events(folders, self._config, self._stop, recursive=recursive):
+            if recursive:
+                relevant = [path for path in paths if is_source(path)]
+                if relevant:
+                    self._note(relevant)
+            elif any(_is_entry(path, watched) for path in paths):
+                self._stop.set()
+        self._stop.set()
+
+    def _note(self, paths: Iterable[Path]) -> None:
+        self._changed.update(paths)
+        self._woken.set()
+
+    # -- what is done about it -------------------------------------------------------------
+
+    async def _follow(self) -> None:
+        while True:
+            await self._woken.wait()
+            self._woken = anyio.Event()
+            paths = await self._whole()
+            try:
+                await self._app.reloader.follow(self._known(paths))
+            except Exception:
+                _logger.exception("a change could not be followed")
+
+    async def _whole(self) -> set[Path]:
+        """Wait until what has changed has changed entirely; return it."""
+        now = anyio.current_time()
+        burst = Burst(self._config, now, now, set())
+        while True:
+            changed, self._changed = self._changed, set()
+            now = anyio.current_time()
+            if changed:
+                burst.add(changed, now)
+            unfinished = any(map(is_being_written, burst.paths)) or any(map(is_blank, changed))
+            wait = burst.wait(now, unfinished=unfinished, blocked=is_git_busy(self._roots))
+            if not wait and not self._changed:
+                return burst.paths
+            await anyio.sleep(wait)
+
+    @property
+    def _roots(self) -> list[Path]:
+        project = self._app.project
+        return [] if project is None else [project, *project.parents]
+
+    def _known(self, paths: set[Path]) -> set[Path] | None:
+        """Return the paths if nothing but files that are loaded has changed, else None."""
+        library = self._app.library
+        loaded = {path for each in library.editions.values() for path in each.sources}
+        return paths if paths and paths <= loaded else None
+
+
+class _Watched(msgspec.Struct, frozen=True):
+    """Folders, each with what tells whether it is still the same one.
+
+    Attributes:
+        deep: Watched with all that is below.
+        flat: Watched themselves: the project, for its manifest and its folder of mods.
+        marks: Device and number of each folder.
+    """
+
+    deep: tuple[Path, ...]
+    flat: tuple[Path, ...]
+    marks: tuple[tuple[int, int], ...]
+
+    @classmethod
+    def of(cls, app: App) -> _Watched:
+        """Return what is to be watched as things are now."""
+        deep = tuple(sorted(each for each in app.reloader.folders() if each.is_dir()))
+        flat = () if app.project is None or not app.project.is_dir() else (app.project,)
+        status = [each.stat() for each in (*deep, *flat)]
+        return cls(deep, flat, tuple((each.st_dev, each.st_ino) for each in status))
+
+
+def _is_entry(path: Path, watched: _Watched) -> bool:
+    """Whether a name in a folder that is watched flatly is of any matter."""
+    return path.name in {"mods", "pegboard.toml"}
