@@ -27,6 +27,7 @@ STORIES = {
     "pegboard-server-uvicorn": "server",
     "pegboard-database": "database",
     "pegboard-caching": "caching",
+    "pegboard-hot-reload": "reload",
     "pegboard-mods": "mods",
     "pegboard-storage-cloud[redis,s3]": "storage_cloud",
     "pegboard[all]": "everything",

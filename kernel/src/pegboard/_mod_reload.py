@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from pegboard._loader import LoadedMod
     from pegboard._registry import Generation, Staged
 
-__all__ = ["ModReload", "Part", "parts_of"]
+__all__ = ["ModReload", "Part", "Unfinished", "parts_of"]
 
+Unfinished = Callable[[Path], bool]
 Retire = Callable[["Generation", Iterable["Edition"]], None]
 
 
@@ -111,13 +112,18 @@ class ModReload:
                 found |= {path.parent for path in edition.sources if not _is_installed(path)}
         return {each for each in found if found.isdisjoint(each.parents)}
 
-    async def run(self, paths: Collection[Path] | None, forced: Collection[str]) -> list[Reloaded]:
-        """Replace what has changed, and the mods of these names in any case."""
+    async def run(
+        self,
+        paths: Collection[Path] | None,
+        forced: Collection[str],
+        unfinished: Unfinished | None = None,
+    ) -> list[Reloaded]:
+        """Replace what has changed, and the mods of these names in any case; see `Reloader`."""
         begun = perf_counter()
         parts, mended = await to_thread.run_sync(self._plan, paths, frozenset(forced))
         outcomes = [self._mended(name) for name in mended]
         for part in parts:
-            outcomes += await self._replace(part, begun)
+            outcomes += await self._replace(part, begun, unfinished)
         return outcomes
 
     # -- what has changed ------------------------------------------------------------------
@@ -138,7 +144,11 @@ class ModReload:
         serving = mods.candidates()
         removed = {name for name, each in serving.items() if name not in wanted}
         changed |= {serving[name].module for name in removed | (forced & serving.keys())}
-        added = [each for name, each in wanted.items() if name not in serving]
+        added = [
+            each
+            for name, each in wanted.items()
+            if name not in serving and (each.path is not None or paths is None)
+        ]
         parts = self._parts(library.dependents(changed), serving, removed)
         return _with_added(parts, added), mended
 
@@ -173,9 +183,11 @@ class ModReload:
 
     # -- one part --------------------------------------------------------------------------
 
-    async def _replace(self, part: Part, begun: float) -> list[Reloaded]:
+    async def _replace(
+        self, part: Part, begun: float, unfinished: Unfinished | None
+    ) -> list[Reloaded]:
         """Let the new code of a part serve; where that fails, each mod in it says why."""
-        change = _Change(self._app, part)
+        change = _Change(self._app, part, unfinished)
         try:
             await change.prepare()
             change.check_handover()
@@ -183,16 +195,20 @@ class ModReload:
             await change.undo()
             smaller = part.split()
             if smaller:
-                return [each for one in smaller for each in await self._replace(one, begun)]
+                return [
+                    each for one in smaller for each in await self._replace(one, begun, unfinished)
+                ]
+            if isinstance(error, _UnfinishedError):
+                return []
             return list(self._rejected(part, _reason(error)))
         except BaseException:
             await change.undo()
             raise
         for generation, editions in change.commit():
             self._retire(generation, editions)
-        return list(self._accepted(part, change, perf_counter() - begun))
+        return list(self._accepted(part, perf_counter() - begun))
 
-    def _accepted(self, part: Part, change: _Change, seconds: float) -> Iterator[Reloaded]:
+    def _accepted(self, part: Part, seconds: float) -> Iterator[Reloaded]:
         for name in part.removed:
             self._app.mods.status.pop(name, None)
             yield Reloaded(kind="mod", name=name, outcome="removed", seconds=seconds)
@@ -201,7 +217,7 @@ class ModReload:
             yield Reloaded(
                 kind="mod",
                 name=each.name,
-                outcome="reloaded" if each.name in change.replaced else "loaded",
+                outcome="loaded" if each in part.added else "reloaded",
                 generation=self._app.mods.generations[each.name].number,
                 seconds=seconds,
             )
@@ -226,12 +242,17 @@ class ModReload:
         return Reloaded(kind="mod", name=name, outcome="mended", generation=number)
 
 
+class _UnfinishedError(Exception):
+    """A source was read while somebody was writing it."""
+
+
 class _Change:
     """One part on its way: built, staged, and then committed or undone."""
 
-    def __init__(self, app: App, part: Part) -> None:
+    def __init__(self, app: App, part: Part, unfinished: Unfinished | None) -> None:
         self._app = app
         self._part = part
+        self._unfinished = unfinished
         self._build: Build | None = None
         self._generations: list[Generation] = []
         self._staged: list[Staged] = []
@@ -266,8 +287,28 @@ class _Change:
         for each in self._part.coming:
             library.register(each.module)
         with library.building(self._part.units) as build:
-            loaded = [rebuilt_mod(each, build) for each in self._part.coming]
+            loaded = [self._loaded(each, build) for each in self._part.coming]
+        self._refuse_halves(build)
         return build, loaded
+
+    def _loaded(self, candidate: ModCandidate, build: Build) -> LoadedMod:
+        try:
+            return rebuilt_mod(candidate, build)
+        except LoadError:
+            self._refuse_halves(build)  # which explain the failure
+            raise
+
+    def _refuse_halves(self, build: Build) -> None:
+        """Make sure that no source that was read is only half there.
+
+        Raises:
+            _UnfinishedError: If one is.
+        """
+        is_half = self._unfinished
+        sources = [path for each in build.fresh.values() for path in each.sources]
+        sources += [each.path for each in self._part.coming if each.path is not None]
+        if is_half is not None and any(map(is_half, sources)):
+            raise _UnfinishedError
 
     @property
     def _removed(self) -> list[Generation]:
@@ -287,34 +328,40 @@ class _Change:
                 answer = export.function(state)
                 self._handed_over[export.mod] = _converted(answer, state, export.address)
 
-    def commit(self) -> Iterator[tuple[Generation, list[Edition]]]:
-        """Let the new code serve; return what it replaces."""
-        app, build = self._app, self._build
+    def commit(self) -> list[tuple[Generation, list[Edition]]]:
+        """Let the new code serve; return what it replaces, to which nothing here leads any more."""
+        mods = self._app.mods
+        for mod, state in self._handed_over.items():
+            kept = vars(self._app.state(mod))
+            kept.clear()
+            kept.update(vars(state))
+        gone = self._publish()
+        self._app.registry.commit(*self._staged, leaving=self._removed)
+        for name in self._part.removed:
+            mods.generations.pop(name, None)
+        for staged in self._staged:
+            mods.generations[staged.generation.owner] = staged.generation
+        retired = [(each, _own(each)) for each in self.replaced.values()]
+        owned = [edition for _, editions in retired for edition in editions]
+        if retired:
+            retired[0][1].extend(each for each in gone if each not in owned)
+        self.replaced.clear()
+        self._staged.clear()
+        self._generations.clear()
+        return retired
+
+    def _publish(self) -> list[Edition]:
+        """Let `sys.modules` name the new modules; return the editions that are gone."""
+        build, library = self._build, self._app.library
         if build is None:
             msg = "nothing was built"
             raise RuntimeError(msg)
-        for mod, state in self._handed_over.items():
-            kept = vars(app.state(mod))
-            kept.clear()
-            kept.update(vars(state))
-        gone = [
-            app.library.editions[unit]
-            for unit in self._part.units
-            if unit in app.library.editions and unit not in build.fresh
-        ]
-        gone += build.publish()
+        self._build = None
+        units = [each for each in self._part.units if each not in build.fresh]
+        gone = [library.editions[each] for each in units if each in library.editions]
         for each in gone:
-            app.library.drop(each, purge=True)
-        app.registry.commit(*self._staged, leaving=self._removed)
-        for name in self._part.removed:
-            app.mods.generations.pop(name, None)
-        for staged in self._staged:
-            app.mods.generations[staged.generation.owner] = staged.generation
-        owned = [each.edition for each in self.replaced.values()]
-        shared = [each for each in gone if each not in owned]
-        for index, generation in enumerate(self.replaced.values()):
-            own = [] if generation.edition is None else [generation.edition]
-            yield generation, own + (shared if index == 0 else [])
+            library.drop(each, purge=True)
+        return gone + build.publish()
 
     async def undo(self) -> None:
         """Take back what was registered so far."""
@@ -323,6 +370,10 @@ class _Change:
         for generation in reversed(self._generations):
             await generation.scope.aclose()
             self._app.mods.renumber(generation.owner, generation.number - 1)
+
+
+def _own(generation: Generation) -> list[Edition]:
+    return [] if generation.edition is None else [generation.edition]
 
 
 def _converted(answer: Any, state: SimpleNamespace, address: str) -> SimpleNamespace:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from pegboard._mod_reload import ModReload
+from pegboard._mod_reload import ModReload, Unfinished
 from pegboard._retirement import Retired, RetiredReport, collect
 from pegboard.contracts.reload import Reloaded
 from pegboard.errors import NotFoundError
@@ -65,15 +65,19 @@ class Reloader:
         """Return the folders whose files can be followed: of mods, and of editable packages."""
         return self._mods.folders()
 
-    async def follow(self, paths: Collection[Path] | None) -> list[Reloaded]:
+    async def follow(
+        self, paths: Collection[Path] | None, *, unfinished: Unfinished | None = None
+    ) -> list[Reloaded]:
         """Bring live what has changed: new, changed, renamed and removed files.
 
         A file that is as it was, or that nobody uses, changes nothing.
 
         Args:
             paths: Files that may have changed; None looks at all of them.
+            unfinished: Says, in a thread, whether a file is only half written; new code with such
+                a file is dropped without a word, to be followed later.
         """
-        return await self._locked(lambda: self._mods.run(paths, ()))
+        return await self._locked(lambda: self._mods.run(paths, (), unfinished))
 
     async def _locked(self, work: Callable[[], Awaitable[list[Reloaded]]]) -> list[Reloaded]:
         async with self._lock:

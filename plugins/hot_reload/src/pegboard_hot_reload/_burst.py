@@ -1,4 +1,4 @@
-"""When is a change whole? Pure: what has changed, and the time, go in; how long to wait comes out."""
+"""When is a change whole? Events and the time go in; how long to wait comes out. Does no I/O."""
 
 from __future__ import annotations
 
@@ -64,7 +64,9 @@ class Burst(msgspec.Struct):
         """
         if now - self.begun >= self.config.longest_ms / 1000:
             return 0.0
-        if blocked or len(self.paths) >= self.config.burst_files:
+        # What is put into a new folder at once may come without an event of its own.
+        has_folder = any(path.suffix != ".py" for path in self.paths)
+        if blocked or has_folder or len(self.paths) >= self.config.burst_files:
             quiet = self.latest + self.config.quiet_ms / 1000 - now
             if blocked or quiet > 0:
                 return max(quiet, LOOK)

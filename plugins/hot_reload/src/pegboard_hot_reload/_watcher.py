@@ -15,6 +15,8 @@ from pegboard_hot_reload._source import events
 from pegboard_hot_reload._unfinished import is_being_written, is_blank, is_git_busy
 
 if TYPE_CHECKING:
+    from anyio.abc import TaskStatus
+
     from pegboard import App
     from pegboard_hot_reload.config import HotReloadConfig
 
@@ -49,12 +51,18 @@ class Watcher:
         self._stop = anyio.Event()
         self._ended = False
 
-    async def run(self) -> None:
-        """Watch and follow until `close`."""
+    async def run(self, *, task_status: TaskStatus[None]) -> None:
+        """Watch and follow until `close`; it has started once there are events, or an error."""
+        self._started: TaskStatus[None] | None = task_status
         async with anyio.create_task_group() as group:
             group.start_soon(self._follow, name="following changes")
             await self._watch()
             group.cancel_scope.cancel()
+
+    def _note_start(self) -> None:
+        if self._started is not None:
+            self._started.started()
+            self._started = None
 
     def close(self) -> None:
         """Let `run` end."""
@@ -70,7 +78,8 @@ class Watcher:
                 await self._session()
                 wait = FIRST_RETRY
             except Exception as error:  # noqa: BLE001 - whatever it is, watching goes on
-                self.problem = f"{type(error).__name__}: {error}"
+                self.problem = ", ".join(_causes(error))
+                self._note_start()
                 _logger.error("files are not watched: %s; trying again", self.problem)  # noqa: TRY400 - the sentence says it all
                 with anyio.move_on_after(wait):
                     await self._stop.wait()
@@ -87,6 +96,7 @@ class Watcher:
             if watched.flat:
                 group.start_soon(self._listen, watched, False)
             await anyio.wait_all_tasks_blocked()
+            self._note_start()
             self._note(())  # for what has changed before there were events
             self.problem = "" if watched.deep or watched.flat else "there is nothing to watch"
             while not self._ended and not self._stop.is_set() and watched == _Watched.of(self._app):
@@ -116,8 +126,17 @@ class Watcher:
             await self._woken.wait()
             self._woken = anyio.Event()
             paths = await self._whole()
+            halves: set[Path] = set()
+
+            def is_half(path: Path, halves: set[Path] = halves) -> bool:
+                if is_being_written(path):
+                    halves.add(path)
+                return path in halves
+
             try:
-                await self._app.reloader.follow(self._known(paths))
+                await self._app.reloader.follow(self._known(paths), unfinished=is_half)
+                if halves:
+                    self._note(paths | halves)
             except Exception:
                 _logger.exception("a change could not be followed")
 
@@ -130,7 +149,8 @@ class Watcher:
             now = anyio.current_time()
             if changed:
                 burst.add(changed, now)
-            unfinished = any(map(is_being_written, burst.paths)) or any(map(is_blank, changed))
+            looked_at = burst.paths or self._loaded()
+            unfinished = any(map(is_being_written, looked_at)) or any(map(is_blank, changed))
             wait = burst.wait(now, unfinished=unfinished, blocked=is_git_busy(self._roots))
             if not wait and not self._changed:
                 return burst.paths
@@ -143,9 +163,11 @@ class Watcher:
 
     def _known(self, paths: set[Path]) -> set[Path] | None:
         """Return the paths if nothing but files that are loaded has changed, else None."""
-        library = self._app.library
-        loaded = {path for each in library.editions.values() for path in each.sources}
-        return paths if paths and paths <= loaded else None
+        return paths if paths and paths <= self._loaded() else None
+
+    def _loaded(self) -> set[Path]:
+        editions = list(self._app.library.editions.values())
+        return {path for each in editions for path in each.sources}
 
 
 class _Watched(msgspec.Struct, frozen=True):
@@ -168,6 +190,12 @@ class _Watched(msgspec.Struct, frozen=True):
         flat = () if app.project is None or not app.project.is_dir() else (app.project,)
         status = [each.stat() for each in (*deep, *flat)]
         return cls(deep, flat, tuple((each.st_dev, each.st_ino) for each in status))
+
+
+def _causes(error: BaseException) -> set[str]:
+    if isinstance(error, BaseExceptionGroup):
+        return {cause for each in error.exceptions for cause in _causes(each)}
+    return {f"{type(error).__name__}: {error}"}
 
 
 def _is_entry(path: Path, watched: _Watched) -> bool:

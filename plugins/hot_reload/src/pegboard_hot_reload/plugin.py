@@ -45,7 +45,7 @@ class HotReloadPlugin:
         watcher = self._watchers[app] = Watcher(app, config)
         try:
             async with anyio.create_task_group() as group:
-                group.start_soon(watcher.run, name="watching files")
+                await group.start(watcher.run, name="watching files")
                 yield
                 watcher.close()
         finally:
