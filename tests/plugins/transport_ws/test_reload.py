@@ -71,7 +71,7 @@ def load(app: App, version: Version | None, *, name: str = "room", level: int = 
                     "on_disconnect": version.on_disconnect,
                 }
 
-    generation = app.mods._new_generation("Room")
+    generation = app.mods.new_generation("Room")
     app.registry.commit(app.mods.stage(declarations, generation))
     return generation
 
