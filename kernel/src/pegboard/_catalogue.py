@@ -34,6 +34,8 @@ KNOWN_OPTIONS = {
     "job": "pegboard-jobs",
     "listed": "pegboard-transport-http",
     "lock": "pegboard-locking",
+    "lock_shared": "pegboard-locking",
+    "lock_timeout": "pegboard-locking",
     "memory_cache": "pegboard-caching",
     "memory_cache_max_size": "pegboard-caching",
     "memory_cache_ttl": "pegboard-caching",
