@@ -28,6 +28,7 @@ STORIES = {
     "pegboard-database": "database",
     "pegboard-caching": "caching",
     "pegboard-hot-reload": "reload",
+    "pegboard-locking": "locking",
     "pegboard-mods": "mods",
     "pegboard-storage-cloud[redis,s3]": "storage_cloud",
     "pegboard[all]": "everything",

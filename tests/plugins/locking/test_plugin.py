@@ -6,10 +6,10 @@ from types import MappingProxyType
 import anyio
 import pytest
 from anyio import to_thread
-from pegboard.testing.layer_suite import LayerSuite
 
 from pegboard import App
-from pegboard.errors import ConfigError, ConflictError, InputError
+from pegboard.errors import ConflictError, InputError, LoadError
+from pegboard.testing.layer_suite import LayerSuite
 from pegboard.testing.plugin_suite import PluginSuite
 from pegboard_locking import LockFolder
 
@@ -23,12 +23,6 @@ class TestLocking(PluginSuite):
 class TestLayer(LayerSuite):
     plugin = "locking"
     keywords = MappingProxyType({"lock": True})
-
-
-@pytest.fixture
-async def app(pegboard_app):
-    async with pegboard_app(plugins=["locking"]) as app:
-        yield app
 
 
 class Turnstile:
@@ -45,91 +39,97 @@ class Turnstile:
         self.inside -= 1
 
 
-async def test_the_app_has_locks_for_tasks_and_threads(app: App) -> None:
-    async with app.lock("a"):
+async def test_the_app_has_locks_for_tasks_and_threads(pegboard_app) -> None:
+    async with pegboard_app(plugins=["locking"]) as app, app.lock("a"):
         with pytest.raises(ConflictError):
             await to_thread.run_sync(lambda: app.lock("a", timeout=0).__enter__())
         async with app.lock("b"), app.lock("c", shared=True):
             pass
 
 
-async def test_the_lock_files_lie_in_the_data_of_the_project(app: App) -> None:
-    async with app.lock("a"):
+async def test_the_lock_files_lie_in_the_data_of_the_project(pegboard_app) -> None:
+    async with pegboard_app(plugins=["locking"]) as app, app.lock("a"):
         assert LockFolder(app.data / "locks").is_locked("a")
 
 
-async def test_calls_of_an_export_wait_for_one_another(app: App) -> None:
-    turnstile = Turnstile()
+async def test_calls_of_an_export_wait_for_one_another(pegboard_app) -> None:
+    async with pegboard_app(plugins=["locking"]) as app:
+        turnstile = Turnstile()
 
-    @app.export(mod_name="m", lock=True)
-    async def alone() -> None:
-        await turnstile.pass_through()
+        @app.export(mod_name="m", lock=True)
+        async def alone() -> None:
+            await turnstile.pass_through()
 
-    async with anyio.create_task_group() as group:
-        for _ in range(5):
-            group.start_soon(app.call, "m.alone")
-    assert turnstile.most == 1
-
-
-async def test_a_lock_may_be_named_after_an_argument(app: App) -> None:
-    names: list[set[str]] = []
-    folder = LockFolder(app.data / "locks")
-
-    @app.export(mod_name="m", lock="document/{name}")
-    async def edit(text: str, name: str = "none") -> None:
-        names.append(set(await to_thread.run_sync(folder.held)))
-
-    await app.call("m.edit", "x", "a")
-    await app.call("m.edit", name="b", text="x")
-    await app.call("m.edit", text="x")
-    assert names == [{"document/a"}, {"document/b"}, {"document/none"}]
-
-
-async def test_exports_that_share_a_lock_wait_for_one_another(app: App) -> None:
-    turnstile = Turnstile()
-
-    @app.export(mod_name="m", lock="one")
-    async def first() -> None:
-        await turnstile.pass_through()
-
-    @app.export(mod_name="m", lock="one")
-    async def second() -> None:
-        await turnstile.pass_through()
-
-    async with anyio.create_task_group() as group:
-        for name in ("m.first", "m.second") * 3:
-            group.start_soon(app.call, name)
-    assert turnstile.most == 1
-
-
-async def test_shared_calls_run_beside_one_another(app: App) -> None:
-    both = anyio.Event()
-    inside = 0
-
-    @app.export(mod_name="m", lock="one", lock_shared=True)
-    async def read() -> None:
-        nonlocal inside
-        inside += 1
-        if inside == 2:
-            both.set()
-        await both.wait()
-
-    with anyio.fail_after(10):
         async with anyio.create_task_group() as group:
-            group.start_soon(app.call, "m.read")
-            group.start_soon(app.call, "m.read")
+            for _ in range(5):
+                group.start_soon(app.call, "m.alone")
+        assert turnstile.most == 1
 
 
-async def test_a_call_that_waits_in_vain_fails_with_409(app: App) -> None:
-    @app.export(mod_name="m", lock="one", lock_timeout=0.0)
-    async def late() -> None:
-        raise AssertionError
+async def test_a_lock_may_be_named_after_an_argument(pegboard_app) -> None:
+    async with pegboard_app(plugins=["locking"]) as app:
+        names: list[set[str]] = []
+        folder = LockFolder(app.data / "locks")
 
-    async with app.lock("one"):
+        @app.export(mod_name="m", lock="document/{name}")
+        async def edit(text: str, name: str = "none") -> None:
+            names.append(set(await to_thread.run_sync(folder.held)))
+
+        await app.call("m.edit", "x", "a")
+        await app.call("m.edit", name="b", text="x")
+        await app.call("m.edit", text="x")
+        assert names == [{"document/a"}, {"document/b"}, {"document/none"}]
+
+
+async def test_exports_that_share_a_lock_wait_for_one_another(pegboard_app) -> None:
+    async with pegboard_app(plugins=["locking"]) as app:
+        turnstile = Turnstile()
+
+        @app.export(mod_name="m", lock="one")
+        async def first() -> None:
+            await turnstile.pass_through()
+
+        @app.export(mod_name="m", lock="one")
+        async def second() -> None:
+            await turnstile.pass_through()
+
+        async with anyio.create_task_group() as group:
+            for name in ("m.first", "m.second") * 3:
+                group.start_soon(app.call, name)
+        assert turnstile.most == 1
+
+
+async def test_shared_calls_run_beside_one_another(pegboard_app) -> None:
+    async with pegboard_app(plugins=["locking"]) as app:
+        both = anyio.Event()
+        inside = 0
+
+        @app.export(mod_name="m", lock="one", lock_shared=True)
+        async def read() -> None:
+            nonlocal inside
+            inside += 1
+            if inside == 2:
+                both.set()
+            await both.wait()
+
         with anyio.fail_after(10):
-            result = await _elsewhere(app, "m.late")
-    assert (result.is_error(), result.info.exec_code) == (True, 409)
-    assert "'one' is held by process" in result.info.help_text
+            async with anyio.create_task_group() as group:
+                group.start_soon(app.call, "m.read")
+                group.start_soon(app.call, "m.read")
+
+
+async def test_a_call_that_waits_in_vain_fails_with_409(pegboard_app) -> None:
+    async with pegboard_app(plugins=["locking"]) as app:
+
+        @app.export(mod_name="m", lock="one", lock_timeout=0.0)
+        async def late() -> None:
+            raise AssertionError
+
+        async with app.lock("one"):
+            with anyio.fail_after(10):
+                result = await _elsewhere(app, "m.late")
+        assert (result.is_error(), result.info.exec_code) == (True, 409)
+        assert "'one' is held by process" in result.info.help_text
 
 
 async def _elsewhere(app: App, target: str):
@@ -143,38 +143,44 @@ async def _elsewhere(app: App, target: str):
     return results[0]
 
 
-async def test_a_call_that_would_wait_for_itself_fails(app: App) -> None:
-    @app.export(mod_name="m", lock="one")
-    async def outer(app: App):
-        return await app.call("m.inner")
+async def test_a_call_that_would_wait_for_itself_fails(pegboard_app) -> None:
+    async with pegboard_app(plugins=["locking"]) as app:
 
-    @app.export(mod_name="m", lock="one")
-    async def inner() -> None:
-        raise AssertionError
+        @app.export(mod_name="m", lock="one")
+        async def outer(app: App):
+            return await app.call("m.inner")
 
-    with anyio.fail_after(10):
-        result = await app.call("m.outer")
-    assert result.is_error()
-    assert "held here already" in result.info.help_text
+        @app.export(mod_name="m", lock="one")
+        async def inner() -> None:
+            raise AssertionError
+
+        with anyio.fail_after(10):
+            result = await app.call("m.outer")
+        assert result.is_error()
+        assert "held here already" in result.info.help_text
 
 
-async def test_wrong_arguments_are_told_as_without_a_lock(app: App) -> None:
-    @app.export(mod_name="m", lock="x/{name}")
-    async def edit(name: str) -> None:
-        raise AssertionError
+async def test_wrong_arguments_are_told_as_without_a_lock(pegboard_app) -> None:
+    async with pegboard_app(plugins=["locking"]) as app:
 
-    result = await app.call("m.edit", nam="a")
-    assert result.info.exec_code == InputError.status
+        @app.export(mod_name="m", lock="x/{name}")
+        async def edit(name: str) -> None:
+            raise AssertionError
+
+        result = await app.call("m.edit", nam="a")
+        assert result.info.exec_code == InputError.status
 
 
 @pytest.mark.parametrize("name", ["x/{nobody}", "x/{", "x/{name.__class__}", ""])
-async def test_a_name_that_cannot_be_is_refused(app: App, name: str) -> None:
-    async def edit(name: str) -> None:
-        raise AssertionError
+async def test_a_name_that_cannot_be_is_refused(pegboard_app, name: str) -> None:
+    async with pegboard_app(plugins=["locking"]) as app:
 
-    with pytest.raises(ConfigError):
-        app.export(mod_name="m", lock=name)(edit)
-    assert "m.edit" not in app.registry.table
+        async def edit(name: str) -> None:
+            raise AssertionError
+
+        with pytest.raises(LoadError):
+            app.export(mod_name="m", lock=name)(edit)
+        assert "m.edit" not in app.registry.table
 
 
 async def test_another_plugin_may_give_the_locks(pegboard_app, tmp_path: Path) -> None:

@@ -154,7 +154,7 @@ class LockSuite:
 
     @pytest.mark.anyio
     async def test_readers_that_come_later_do_not_overtake_a_writer(
-        self, provider: LockProvider, other: LockProvider
+        self, provider: LockProvider, other: LockProvider, setup: str
     ) -> None:
         order: list[str] = []
 
@@ -165,7 +165,7 @@ class LockSuite:
         with anyio.fail_after(TIMEOUT):
             async with anyio.create_task_group() as group, provider.lock("a", shared=True):
                 group.start_soon(_keyword(hold, other, "writer", shared=False))
-                await _until_waiting(other)
+                await _until_waiting(_made(setup))
                 group.start_soon(_keyword(hold, provider, "reader", shared=True))
                 await anyio.wait_all_tasks_blocked()
         assert order == ["writer", "reader"]

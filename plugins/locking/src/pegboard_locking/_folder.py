@@ -14,7 +14,7 @@ from pegboard.contracts.lock import LockHolder
 from pegboard.errors import InputError, UnavailableError
 from pegboard_locking._attempt import Grant
 from pegboard_locking._file_lock import FileLock
-from pegboard_locking._lock_file import SUFFIX, LockFile, peek
+from pegboard_locking._lock_file import SUFFIX, LockFile, View, peek
 from pegboard_locking._waiter import Waiter
 
 __all__ = ["LockFolder"]
@@ -82,7 +82,7 @@ class LockFolder:
         Raises:
             UnavailableError: If the folder cannot be read.
         """
-        return self._peek(self._path_of(name))[1]
+        return self._peek(self._path_of(name)).holders
 
     def is_locked(self, name: str) -> bool:
         """Whether anybody holds a lock at the moment.
@@ -90,7 +90,7 @@ class LockFolder:
         Raises:
             UnavailableError: If the folder cannot be read.
         """
-        return bool(self.holders(name))
+        return self._peek(self._path_of(name)).is_held
 
     def held(self) -> dict[str, list[LockHolder]]:
         """Return all locks of the folder that are held, by the beginning of their names.
@@ -99,7 +99,7 @@ class LockFolder:
             UnavailableError: If the folder cannot be read.
         """
         found = (self._peek(os.fspath(path.with_suffix(""))) for path in self._files())
-        return {name: who for name, who in found if who}
+        return {each.name: each.holders for each in found if each.is_held}
 
     def sweep(self, older_than: float = OLD) -> int:
         """Remove the files of locks that nobody has had for a while, and return how many.
@@ -242,7 +242,7 @@ class LockFolder:
             msg = f"the folder of the locks, {self.path.name}, cannot be used: {error.strerror}"
             raise UnavailableError(msg) from error
 
-    def _peek(self, path: str) -> tuple[str, list[LockHolder]]:
+    def _peek(self, path: str) -> View:
         try:
             return peek(path)
         except OSError as error:

@@ -9,17 +9,19 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 from pegboard.contracts.lock import LockHolder
 from pegboard_locking._flock import try_lock, unlock
-from pegboard_locking._record import SLOT, free_slot, holders, name_in, slot
+from pegboard_locking._record import SLOT, SLOTS, free_slot, holders, name_in, slot
 
-__all__ = ["GATE", "SUFFIX", "LockFile", "peek"]
+__all__ = ["GATE", "SUFFIX", "LockFile", "View", "peek"]
 
 SUFFIX = ".lock"
 GATE = ".gate"
 
-_FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+_FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+_TELLS = hasattr(os, "pread")  # where not, a lock keeps others from reading as well
 
 
 class LockFile:
@@ -68,9 +70,11 @@ class LockFile:
     def tell(self, name: str, *, shared: bool) -> None:
         """Write down who holds the lock; to be called at the gate."""
         self.since = time.time()
+        if not _TELLS:
+            return
         data = slot(name, shared=shared, since=self.since)
         if shared:
-            self._slot = free_slot(os.pread(self._main, SLOT * 65, 0))
+            self._slot = free_slot(os.pread(self._main, SLOT * (SLOTS + 1), 0))
         else:
             self._slot = 0
             if os.fstat(self._main).st_size > SLOT:  # of readers that were killed
@@ -100,16 +104,30 @@ class LockFile:
             os.close(self._gate)
 
 
-def peek(path: str) -> tuple[str, list[LockHolder]]:
-    """Return the name of a lock and who holds it now, without waiting for anyone."""
+class View(NamedTuple):
+    """What can be seen of a lock from outside.
+
+    Attributes:
+        is_held: Whether anybody holds it.
+        name: Beginning of its name.
+        holders: Those who hold it, as far as they can be told.
+    """
+
+    is_held: bool
+    name: str
+    holders: list[LockHolder]
+
+
+def peek(path: str) -> View:
+    """Look at a lock, without waiting for anyone."""
     try:
-        descriptor = os.open(path + SUFFIX, os.O_RDWR | getattr(os, "O_CLOEXEC", 0))
+        descriptor = os.open(path + SUFFIX, os.O_RDWR)
     except FileNotFoundError:
-        return "", []
+        return View(is_held=False, name="", holders=[])
     try:
-        is_exclusive = not try_lock(descriptor, shared=True)
-        content = os.pread(descriptor, SLOT * 65, 0)
+        is_exclusive = not try_lock(descriptor, shared=_TELLS)
+        content = os.pread(descriptor, SLOT * (SLOTS + 1), 0) if _TELLS else b""
     finally:
         os.close(descriptor)
-    found = holders(content)
-    return name_in(content), [each for each in found if each.shared is not is_exclusive]
+    found = [each for each in holders(content) if each.shared is not is_exclusive]
+    return View(is_exclusive or bool(found), name_in(content), found)

@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote
 
 from pegboard.contracts.lock import LockHolder
 
-__all__ = ["HOST", "SLOT", "free_slot", "holders", "name_in", "slot"]
+__all__ = ["HOST", "SLOT", "SLOTS", "free_slot", "holders", "name_in", "slot"]
 
 SLOT = 512  # bytes
 SLOTS = 64  # shared holders that are told; more of them hold as well, and are not
