@@ -31,9 +31,13 @@ STORIES = {
     "pegboard-locking": "locking",
     "pegboard-mods": "mods",
     "pegboard-storage-cloud[redis,s3]": "storage_cloud",
+    "pegboard-maintenance": "maintenance",
     "pegboard[all]": "everything",
 }
 """What is installed, and the story that is played there."""
+
+EXAMPLES = [ROOT / "docs" / "examples" / "maintenance"]
+"""Distributions of their own, as others would write them: no part of the workspace."""
 
 STORY_TIMEOUT = 60.0
 
@@ -55,10 +59,13 @@ def _build(folder: Path) -> list[Path]:
     """Build sdists, and the wheels from them: what the sdist lacks, the wheel lacks."""
     target = folder / "dist"
     _uv("build", "--quiet", "--all-packages", "--out-dir", os.fspath(target), os.fspath(ROOT))
+    for example in EXAMPLES:
+        _uv("build", "--quiet", "--no-sources", "--out-dir", os.fspath(target), os.fspath(example))
     wheels = sorted(target.glob("*.whl"))
-    if len(wheels) != len(members()):
-        sys.exit(f"packages: {len(members())} distributions gave {len(wheels)} wheels")
-    for wheel, member in zip(wheels, sorted(members(), key=_import_name), strict=True):
+    built = sorted([*members(), *EXAMPLES], key=_import_name)
+    if len(wheels) != len(built):
+        sys.exit(f"packages: {len(built)} distributions gave {len(wheels)} wheels")
+    for wheel, member in zip(wheels, built, strict=True):
         _check_contents(wheel, member)
     return wheels
 

@@ -476,6 +476,28 @@ async def test_a_plugin_that_answers_requests_refuses_handshakes(run_app: RunApp
             pass
 
 
+async def test_a_plugin_that_answers_requests_is_told_who_asks(run_app: RunApp) -> None:
+    names = []
+
+    class Doorman:
+        @hookimpl
+        def load_session(self) -> Any:
+            async def session() -> Session:
+                return Session(user_name="ada", anonymous=False)
+
+            return session()
+
+        @hookimpl
+        def handle_request(self, request: Any) -> None:
+            names.append(request.session.user_name)
+
+    async with run_app(Doorman()) as app:
+        Room().declare(app)
+        async with connect(app, TALK):
+            pass
+    assert names == ["ada"]
+
+
 async def test_pages_of_other_sites_may_not_connect_unless_they_are_listed(run_app: RunApp) -> None:
     async with run_app(allowed_origins=["https://friend.example"]) as app:
         Room().declare(app)

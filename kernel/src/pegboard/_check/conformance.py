@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tempfile
@@ -30,6 +31,9 @@ SUITES: Mapping[str, str] = {
     "track_job": "job_suite",
 }
 """The module of `pegboard.testing` that tests what a hook answers with."""
+
+_FAILURE = re.compile(r"(FAILED|ERROR) \S+\.py")
+"""A line of the summary of pytest; lines of a log begin in a similar way."""
 
 _SUITE = Template("""
 from pegboard.testing.plugin_suite import PluginSuite
@@ -102,5 +106,5 @@ def _run(path: Path, folder: Path) -> tuple[list[str], str]:
     said = lines[-1].strip("= ")
     if done.returncode == 0:
         return [], said
-    failed = [line for line in lines if line.startswith(("FAILED ", "ERROR "))]
+    failed = [line for line in lines if _FAILURE.match(line)]
     return [*failed[:3], f"{said}: pytest {path}"], said

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
 import venv
-from collections.abc import Iterator
-from importlib.metadata import Distribution, distributions
+from collections.abc import Iterable
+from importlib.metadata import Distribution, PackageNotFoundError, distribution, distributions
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from pegboard._check.finding import Finding
@@ -20,6 +21,9 @@ from pegboard._check.subject import Subject
 __all__ = ["check_installation"]
 
 TIMEOUT = 600.0  # seconds that pip may take
+
+_REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)\s*(?:\[([^\]]*)\])?")
+_EXTRA = re.compile(r"""extra\s*==\s*['"]([^'"]+)""")
 
 _START = """
 import sys
@@ -41,21 +45,76 @@ class _RefusedError(Exception):
 def check_installation(subject: Subject) -> Finding:
     """Install the plugin into a fresh environment and start an app with it.
 
-    What it requires has the version that is installed here, and comes from the folder or file that
-    it was installed from here.
+    What it requires has the version that is installed here; what was installed here from a folder
+    or a file is taken from there.
     """
     with tempfile.TemporaryDirectory(prefix="pegboard-check-") as name:
         folder = Path(name)
         try:
             python = _environment(folder / "venv")
+            requirement = _wheels(python, subject, folder / "wheels")
             constraints = folder / "constraints.txt"
-            constraints.write_text("\n".join(_constraints(subject)), encoding="utf-8")
-            install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-            _run(python, *install, "--constraint", str(constraints), _requirement(subject))
+            pins = [f"{each.name}=={each.version}" for each in distributions() if each.name]
+            constraints.write_text("\n".join(pins), encoding="utf-8")
+            links = ["--find-links", str(folder / "wheels"), "--constraint", str(constraints)]
+            _pip(python, "install", *links, requirement)
             _run(python, "-P", "-W", "error", "-c", _START, *subject.others, subject.name)
         except _RefusedError as error:
             return Finding(name="installs alone", state="failed", detail=str(error))
     return Finding(name="installs alone", state="ok", detail="in a fresh environment")
+
+
+def _wheels(python: str, subject: Subject, house: Path) -> str:
+    """Build what is not taken from an index, and return what to install.
+
+    Wheels rather than a constraint for each folder, which pip before 24 does not follow where an
+    extra is asked for.
+    """
+    house.mkdir()
+    own = subject.installed
+    found = {name: _origin(each) for name, each in _reached(own, (), {}).items()}
+    found[own.name] = subject.folder or found[own.name]
+    for path in found.values():
+        if path is not None:
+            _pip(python, "wheel", "--no-deps", "--wheel-dir", str(house), str(path))
+    return f"{own.name}=={own.version}" if found[own.name] is None else str(_wheel_of(own, house))
+
+
+def _wheel_of(own: Distribution, house: Path) -> Path:
+    stem = re.sub(r"[-_.]+", "_", own.name).lower()
+    return next(each for each in house.iterdir() if each.name.lower().startswith(f"{stem}-"))
+
+
+def _reached(
+    own: Distribution, extras: Iterable[str], found: dict[str, Distribution]
+) -> dict[str, Distribution]:
+    """Return a distribution with all that it requires here, by name."""
+    found[own.name] = own
+    for line in own.requires or ():
+        asked = _REQUIREMENT.match(line)
+        extra = _EXTRA.search(line)
+        if asked is None or (extra is not None and extra[1] not in extras):
+            continue
+        try:
+            other = distribution(asked[1])
+        except PackageNotFoundError:
+            continue  # for another platform, or missing: pip will say which
+        more = [each.strip() for each in (asked[2] or "").split(",") if each.strip()]
+        if other.name not in found or more:
+            _reached(other, more, found)
+    return found
+
+
+def _origin(each: Distribution) -> Path | None:
+    """Return the folder or file that a distribution was installed from, if it is here."""
+    told = each.read_text("direct_url.json")
+    parts = urlsplit(json.loads(told)["url"] if told else "")
+    path = Path(url2pathname(parts.path))
+    return path if parts.scheme == "file" and path.exists() else None
+
+
+def _pip(python: str, verb: str, *arguments: str) -> None:
+    _run(python, "-m", "pip", verb, "--quiet", "--disable-pip-version-check", *arguments)
 
 
 def _environment(folder: Path) -> str:
@@ -87,26 +146,3 @@ def _run(python: str, *arguments: str) -> None:
     if done.returncode:
         lines = (done.stderr or done.stdout).strip().splitlines() or ["no output"]
         raise _RefusedError(lines[-1])
-
-
-def _requirement(subject: Subject) -> str:
-    if subject.folder is not None:
-        return str(subject.folder)
-    return _pinned(subject.installed)
-
-
-def _constraints(subject: Subject) -> Iterator[str]:
-    """Yield what is installed here, so that the plugin is tested with the same."""
-    for each in distributions():
-        if each.name and each.name != subject.installed.name:
-            yield _pinned(each)
-
-
-def _pinned(each: Distribution) -> str:
-    """Return a requirement for the same distribution, from where it came if that is here."""
-    origin = each.read_text("direct_url.json")
-    url = json.loads(origin)["url"] if origin else ""
-    parts = urlsplit(url)
-    if parts.scheme == "file" and Path(url2pathname(unquote(parts.path))).exists():
-        return f"{each.name} @ {url}"
-    return f"{each.name}=={each.version}"

@@ -165,7 +165,7 @@ class Transport:
         self, request: Request, export: Export, handshake: Handshake
     ) -> Session | Refusal:
         try:
-            refusal = await self._intercept(request) if self._app.request_hooks else None
+            refusal = await self._intercept(request, handshake)
             return refusal or await self._app.authorize(export, handshake)
         except PegboardError as error:
             return Refusal.of(error)
@@ -173,9 +173,12 @@ class Transport:
             told = describe(self._app, error, f"the handshake of {handshake.path}")
             return Refusal(FIRST_SERVER_ERROR, told["message"])
 
-    async def _intercept(self, request: Request) -> Refusal | None:
+    async def _intercept(self, request: Request, handshake: Handshake) -> Refusal | None:
         """Let plugins answer in place of a handler: an answer is a refusal here."""
-        result = await self._app.intercept(RequestData(request))
+        if not self._app.request_hooks:
+            return None
+        session = await self._app.load_session(handshake)
+        result = await self._app.intercept(RequestData(request, session))
         if result is None:
             return None
         code = result.info.exec_code
