@@ -31,6 +31,7 @@ PAGES = sorted(
 """All pages that have snippets and generated parts."""
 
 WIDTH = 100
+SAMPLE_PLUGIN = "slow-calls"
 MIB = 1024 * 1024
 
 _PART = re.compile(r"^<!-- generated: ([^\n]+) -->\n.*?^<!-- end -->$", re.MULTILINE | re.DOTALL)
@@ -206,6 +207,25 @@ def _hook_nodes() -> list[ast.FunctionDef]:
     return []
 
 
+# -- new plugins -------------------------------------------------------------------------------
+
+
+def template(argument: str) -> list[str]:
+    """Return a file of a new plugin as `pegboard new plugin` makes it, or one table of a TOML file.
+
+    Args:
+        argument: Path in the template, and perhaps a word that is in the head of the table.
+    """
+    path, _, head = argument.partition(" ")
+    scaffold = import_module("pegboard._cli.plugin_scaffold")
+    names = scaffold.PluginNames.read(SAMPLE_PLUGIN)
+    text = dict(scaffold.plugin_files(names))[path.replace("__package__", names.package)]
+    parts = [part for part in text.strip().split("\n\n") if not head or head in part]
+    language = {".py": "python generated", ".toml": "toml generated"}[Path(path).suffix]
+    whole = text.strip() if not head else parts[0]
+    return [f"```{language}", *whole.splitlines(), "```"]
+
+
 # -- the command line --------------------------------------------------------------------------
 
 
@@ -247,6 +267,7 @@ GENERATORS: dict[str, Callable[[str], list[str]]] = {
     "implements": implements,
     "keywords": keywords,
     "settings": settings,
+    "template": template,
 }
 
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 __all__ = ["PYTEST", "Child"]
 
-PYTEST = ("pytest", "-q", "-p", "anyio", "-p", "pegboard.testing.plugin", "-p", "no:cacheprovider")
-"""Runs tests with the plugins that they are about, not with all that is installed here."""
-
-
-_QUIET = {"COLUMNS": "200", "NO_COLOR": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+PYTEST = {
+    "PYTEST_ADDOPTS": "-p anyio -p pegboard.testing.plugin -p no:cacheprovider",
+    "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+}
+"""Variables for a pytest with the plugins that it is about, not with all that is installed here."""
 
 
 class Child:
@@ -43,13 +43,14 @@ class Child:
         subprocess.run([*command, *requirements], cwd=cwd, check=True)
 
     def run(self, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-        """Run a module of Python there, such as `("pytest", "-q")`, and return what it said."""
+        """Run a module of Python there, such as `("pytest", "-q")`, and return all that it said."""
         kept = {key: each for key, each in os.environ.items() if not key.startswith("PEGBOARD_")}
         return subprocess.run(
             [self.python, "-m", *arguments],
             cwd=cwd,
-            env={**kept, **_QUIET},
-            capture_output=True,
+            env={**kept, "COLUMNS": "200", "NO_COLOR": "1", **PYTEST},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
             check=False,
         )

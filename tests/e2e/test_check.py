@@ -14,7 +14,7 @@ import pytest
 
 from pegboard._check.finding import NAMES
 from pegboard._cli.plugin_scaffold import PluginNames, new_plugin
-from tests.child import Child
+from tests.child import PYTEST, Child
 
 NAME = "patient"
 PACKAGE = f"pegboard_{NAME}"
@@ -24,13 +24,6 @@ Name: pegboard-{NAME}
 Version: 1.0
 Requires-Dist: pegboard<0.2,>=0.1
 """
-
-
-ALONE = {
-    "PYTEST_ADDOPTS": "-p anyio -p pegboard.testing.plugin",
-    "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-}
-"""A pytest of the plugin loads what it needs, not all that is installed here."""
 
 
 class Patient:
@@ -62,7 +55,7 @@ class Patient:
 
 
 def run(*arguments: str, path: Path) -> subprocess.CompletedProcess[str]:
-    variables = {**os.environ, **ALONE, "PYTHONPATH": str(path), "COLUMNS": "200"}
+    variables = {**os.environ, **PYTEST, "PYTHONPATH": str(path), "COLUMNS": "200"}
     command = [sys.executable, "-m", "pegboard", "check", *arguments]
     return subprocess.run(
         command, env=variables, cwd=path, capture_output=True, text=True, check=False

@@ -10,7 +10,7 @@ import pytest
 
 from pegboard._cli.plugin_scaffold import PluginNames, new_plugin
 from pegboard.errors import ConflictError, InputError
-from tests.child import PYTEST, Child
+from tests.child import Child
 
 NAMES = ["a", "maintenance_of_a_long_name_now"]
 """The shortest and the longest: no line of the template may break for its length."""
@@ -32,7 +32,7 @@ def plugin(
 
 
 def test_its_own_tests_pass(plugin: Path, child: Child) -> None:
-    done = child.run(*PYTEST, cwd=plugin)
+    done = child.run("pytest", "-q", cwd=plugin)
     assert done.returncode == 0, done.stdout
     assert " passed" in done.stdout
     assert "skipped" not in done.stdout

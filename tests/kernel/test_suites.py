@@ -22,8 +22,6 @@ from pegboard.testing.layer_suite import LayerSuite
 from pegboard.testing.session_suite import SessionSuite
 from tests.child import PYTEST
 
-ALONE = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-
 
 class InTurn:
     """A layer that lets one call after the other pass."""
@@ -175,8 +173,10 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     folder = tmp_path_factory.mktemp("wrong")
     for name, text in WRONG.items():
         (folder / f"test_{name}.py").write_text(dedent(text), encoding="utf-8")
-    command = [sys.executable, "-m", *PYTEST, "-rpfE", "-k", "asyncio"]
-    done = subprocess.run(command, cwd=folder, env=ALONE, capture_output=True, check=False)
+    command = [sys.executable, "-m", "pytest", "-q", "-rpfE", "-k", "asyncio"]
+    done = subprocess.run(
+        command, cwd=folder, env={**os.environ, **PYTEST}, capture_output=True, check=False
+    )
     return done.stdout.decode().splitlines()
 
 

@@ -17,7 +17,7 @@ from pegboard._catalogue import OFFICIAL_PLUGINS
 from pegboard.errors import ConflictError, InputError
 from pegboard.hookspecs import API_VERSION
 
-__all__ = ["PluginNames", "new_plugin"]
+__all__ = ["PluginNames", "new_plugin", "plugin_files"]
 
 ENDING = ".in"
 """What the names of the template's files end with, so that no tool takes them for code."""
@@ -78,6 +78,15 @@ def new_plugin(folder: Path, names: PluginNames) -> Path:
     except FileExistsError as error:
         msg = f"{target} is there already: choose another name, or another place with --folder"
         raise ConflictError(msg) from error
+    for name, text in plugin_files(names):
+        path = target / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return target
+
+
+def plugin_files(names: PluginNames) -> Iterator[tuple[str, str]]:
+    """Yield path and text of each file of a new plugin."""
     values = {
         "api": str(API_VERSION),
         "distribution": names.distribution,
@@ -86,10 +95,7 @@ def new_plugin(folder: Path, names: PluginNames) -> Path:
         **_versions(),
     }
     for name, text in _template(files("pegboard._cli") / "plugin_template"):
-        path = target / name.replace("__package__", names.package)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(Template(text).substitute(values), encoding="utf-8")
-    return target
+        yield name.replace("__package__", names.package), Template(text).substitute(values)
 
 
 def _template(folder: Traversable, prefix: str = "") -> Iterator[tuple[str, str]]:
