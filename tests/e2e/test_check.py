@@ -46,8 +46,8 @@ class Patient:
 
     def check(self, *names: str) -> dict[str, Any]:
         """Make the named checks, and return what they found by name."""
-        skip = [word for name in NAMES if name not in names for word in ("--skip", name)]
-        done = run(str(self.folder), "--json", *skip, path=self.folder / "src")
+        only = [word for name in names for word in ("--only", name)]
+        done = run(str(self.folder), "--json", *only, path=self.folder / "src")
         answer = json.loads(done.stdout)
         assert answer["plugin"] == NAME
         assert done.returncode == (0 if answer["ok"] else 1)
@@ -175,8 +175,8 @@ def test_what_it_imports_has_to_be_declared(tmp_path: Path) -> None:
     path.write_text(text.replace("\nfrom pegboard ", "\nimport click\nfrom pegboard "), "utf-8")
     child = Child(tmp_path / "venv")
     child.install("--editable", str(folder))
-    skip = [word for name in NAMES if name != "installs alone" for word in ("--skip", name)]
-    done = child.run("pegboard", "check", str(folder), *skip, cwd=tmp_path)
+    words = ["check", str(folder), "--only", "installs alone"]
+    done = child.run("pegboard", *words, cwd=tmp_path)
     assert done.returncode == 1
     assert done.stdout.startswith("failed   installs alone")
     assert "No module named 'click'" in done.stdout
@@ -184,8 +184,7 @@ def test_what_it_imports_has_to_be_declared(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("target", ["transport_http", "pegboard-transport-http"])
 def test_an_installed_plugin_is_checked_by_its_name(target: str, tmp_path: Path) -> None:
-    skip = [word for name in NAMES if name != "manifest" for word in ("--skip", name)]
-    done = run(target, *skip, path=tmp_path)
+    done = run(target, "--only", "manifest", path=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines() == [
         "ok       manifest        API 1, pegboard-transport-http",
@@ -211,3 +210,9 @@ def test_what_cannot_be_checked_is_told(text: str | None, said: str, tmp_path: P
     assert done.returncode == 1
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_check_can_be_left_out(patient: Patient) -> None:
+    words = ["--only", "manifest", "--only", "described", "--skip", "manifest"]
+    done = run(str(patient.folder), *words, path=patient.folder / "src")
+    assert done.stdout.splitlines()[-1] == f"{NAME}: 1 ok"

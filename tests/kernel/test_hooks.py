@@ -86,6 +86,9 @@ def witness() -> Any:
 
 async def ask_all(app: App) -> None:
     """Do all for which some hook is asked, as the kernel and plugins do it."""
+    assert app.project is not None
+    (app.project / "mods" / "changing.py").write_text("NUMBER = 2")
+    await app.reloader.reload("changing")
     app.export("price", mod_name="Shop", api=True, colour="blue")(nothing)
     client = HttpClient(app)
     for path in ("/api/Shop/price", "/health", "/", "/own"):
@@ -105,6 +108,7 @@ def declared(hook: str) -> set[str]:
 @pytest.mark.anyio
 async def test_every_hook_is_asked_with_what_it_declares(pegboard_app) -> None:
     plugin = witness()
+    (pegboard_app.project / "mods" / "changing.py").write_text("NUMBER = 1")
     async with pegboard_app(plugins=["transport_http", plugin]) as app:
         await ask_all(app)
     hooks = HookCaller()

@@ -33,9 +33,17 @@ installs alone  in a fresh environment it runs with what it declares"""
     multiple=True,
     help="Leave a check out. Repeatable.",
 )
+@click.option("--only", type=click.Choice(NAMES), multiple=True, help="Only this. Repeatable.")
 @as_json
 @click.pass_context
-def check(context: click.Context, target: str, skip: tuple[str, ...], *, as_json: bool) -> None:
+def check(
+    context: click.Context,
+    target: str,
+    skip: tuple[str, ...],
+    only: tuple[str, ...],
+    *,
+    as_json: bool,
+) -> None:
     """Hold an installed plugin to a checklist; status 1 if a check fails."""
     from pegboard._check.checklist import findings
     from pegboard._check.subject import find_subject
@@ -43,7 +51,7 @@ def check(context: click.Context, target: str, skip: tuple[str, ...], *, as_json
     configure("text", "CRITICAL")
     subject = find_subject(target)
     found: list[Finding] = []
-    for each in findings(subject, skip=skip):
+    for each in findings(subject, [name for name in only or NAMES if name not in skip]):
         found.append(each)
         if not as_json:
             _show(each)
