@@ -168,6 +168,7 @@ def test_a_suite_that_no_test_uses_is_a_warning(patient: Patient) -> None:
     assert "pegboard.testing.layer_suite" in detail
 
 
+@pytest.mark.timeout(180)  # pip builds and installs in a fresh environment
 def test_what_it_imports_has_to_be_declared(tmp_path: Path) -> None:
     folder = new_plugin(tmp_path, PluginNames.read(NAME))
     path = folder / "src" / PACKAGE / "plugin.py"
