@@ -31,6 +31,15 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
         kept = {key: value for key, value in document.items() if key not in self.removed}
         return {**kept, **self.set}
 
+    def without(self, saved: Difference) -> Difference:
+        """Return the changes that are not among those that were saved."""
+        left = {
+            key: value
+            for key, value in self.set.items()
+            if key not in saved.set or _text(saved.set[key]) != _text(value)
+        }
+        return Difference(set=left, removed=self.removed - saved.removed)
+
 
 def difference(base: bytes | None, document: dict[str, Any]) -> Difference:
     """Return what has become of a document since it was read as `base`; None for no file."""

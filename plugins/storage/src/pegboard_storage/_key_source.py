@@ -25,6 +25,7 @@ COMMAND_TIMEOUT = 20.0
 MAX_FILE = 1 << 20  # bytes; ten thousand keys
 
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+_NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # a pipe is refused, and not waited for
 _HAS_MODES = os.name == "posix"
 
 
@@ -115,16 +116,21 @@ class FileKeys(KeySource):
         text = self._read()
         if text is None:
             if self._mark.exists():
-                raise ConfigError(
-                    f"{self.name} is missing: put it back from your backup. Without it, what it "
-                    f"has sealed cannot be read. To give that up and begin anew, remove "
-                    f"{self._mark}"
-                )
-            if not create:
-                return None
-            self._make(line_of(new_key()))
-            text = self._read()
-        return parse_keys(text or "", self.name)
+                text = self._read_again()
+            elif create:
+                self._make(line_of(new_key()))
+                text = self._read_again()
+        return None if text is None else parse_keys(text, self.name)
+
+    def _read_again(self) -> str:
+        """Return what has to be there: somebody may have made it a moment ago."""
+        text = self._read()
+        if text is None:
+            raise ConfigError(
+                f"{self.name} is missing: put it back from your backup. Without it, what it has "
+                f"sealed cannot be read. To give that up and begin anew, remove {self._mark}"
+            )
+        return text
 
     def add(self) -> MasterKey:
         """Add a key at the end: two that add at once keep both."""
@@ -141,14 +147,16 @@ class FileKeys(KeySource):
 
     def _read(self) -> str | None:
         try:
-            fd = os.open(self._path, os.O_RDONLY | _NO_FOLLOW)
+            fd = os.open(self._path, os.O_RDONLY | _NO_FOLLOW | _NO_WAIT)
         except FileNotFoundError:
             return None
         except OSError as error:
             raise ConfigError(f"{self.name} cannot be read: {error.strerror}") from error
-        with os.fdopen(fd, "rb") as file:
+        try:
             self._check(os.fstat(fd))
-            return file.read(MAX_FILE).decode("ascii", "replace")
+            return os.read(fd, MAX_FILE).decode("ascii", "replace")
+        finally:
+            os.close(fd)
 
     def _check(self, found: os.stat_result) -> None:
         if not stat.S_ISREG(found.st_mode):

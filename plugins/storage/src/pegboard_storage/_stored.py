@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from pegboard.contracts.storage import ABSENT, Entry, FileKey, Store
 from pegboard.errors import ConfigError, ConflictError, CorruptError, NotFoundError
-from pegboard_storage._document import difference
+from pegboard_storage._document import Difference, difference
 from pegboard_storage._json import decoded, encoded
 
 if TYPE_CHECKING:
@@ -26,6 +26,9 @@ __all__ = ["StoredDocument"]
 
 Transformation = Callable[[dict[str, Any]], dict[str, Any] | None]
 """Changes a document in place, or returns another one. It may be called more than once."""
+
+
+_NOTHING = Difference(set={}, removed=frozenset())
 
 
 class StoredDocument:
@@ -94,8 +97,11 @@ class StoredDocument:
                 raise
             self._merge(store, data, base)
             return
+        entry = Entry(data=data, version=written.version)
         with self.lock:
-            self._note(Entry(data=data, version=written.version), is_pending=written.pending)
+            if self._base is not base:  # another thread has loaded or saved meanwhile
+                self._rebase(entry, difference(base, decoded(data)))
+            self._note(entry, is_pending=written.pending)
 
     def update(self, store: Store, change: Transformation) -> None:
         """Read, change and write the file, so that nothing that others write is lost.
@@ -115,8 +121,7 @@ class StoredDocument:
 
         entry = store.update(self.key, changed)
         with self.lock:
-            unsaved = difference(self._base, self.data)
-            self.data = unsaved.applied({} if entry is None else decoded(entry.data))
+            self._rebase(entry, _NOTHING)
             self._note(entry)
 
     def delete(self, store: Store) -> bool:
@@ -157,9 +162,13 @@ class StoredDocument:
 
         entry = store.update(self.key, merged)
         with self.lock:
-            since = difference(data, self.data)
-            self.data = since.applied({} if entry is None else decoded(entry.data))
+            self._rebase(entry, mine)
             self._note(entry)
+
+    def _rebase(self, entry: Entry | None, saved: Difference) -> None:
+        """Let what is in memory be what is in the file, with the changes that are not saved."""
+        unsaved = difference(self._base, self.data).without(saved)
+        self.data = unsaved.applied({} if entry is None else decoded(entry.data))
 
     def _read(self, store: Store) -> Entry | None:
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING
@@ -13,6 +13,8 @@ from pegboard_storage._user import get_current_context, set_current_context
 from pegboard_storage.config import StorageConfig
 
 if TYPE_CHECKING:
+    import click
+
     from pegboard import App
     from pegboard.contracts.storage import FileKey, Store
 
@@ -31,6 +33,13 @@ class StoragePlugin:
     def lifespan(self, app: App) -> AbstractAsyncContextManager[None]:
         """Provide `Storage`, `app.set_ctx` and `app.get_ctx`."""
         return _serving(app)
+
+    @hookimpl
+    def cli_commands(self) -> Sequence[click.Command]:
+        """Add `pegboard storage`."""
+        from pegboard_storage._command import storage
+
+        return [storage]
 
 
 @asynccontextmanager

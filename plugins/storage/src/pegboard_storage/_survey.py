@@ -1,0 +1,134 @@
+"""Looking at every file of a backend: is it sound, which key has sealed it, sealing it anew."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Literal
+
+import msgspec
+
+from pegboard.contracts.storage import FileKey, KeyRange, Store, every_key
+from pegboard.errors import ConfigError, ConflictError, CorruptError, NotFoundError
+from pegboard_storage._encryption import EncryptedStore
+from pegboard_storage._json import decoded
+from pegboard_storage._key_source import Keys
+from pegboard_storage._scope import SCOPES, StorageScope
+from pegboard_storage._seal import is_sealed, key_id_of
+from pegboard_storage._stored import StoredDocument
+
+__all__ = ["Finding", "key_uses", "resealed", "verified"]
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found of a file.
+
+    Attributes:
+        key: The file.
+        state: `sound`; `damaged`; `unreadable` if the key to open it is missing; `restored` if its
+            content before the last save was put back.
+        reason: What is wrong with it.
+    """
+
+    key: FileKey
+    state: Literal["sound", "damaged", "unreadable", "restored"]
+    reason: str = ""
+
+    @property
+    def is_problem(self) -> bool:
+        """Whether somebody has to look at it."""
+        return self.state in {"damaged", "unreadable"}
+
+
+def verified(
+    store: Store, keys: Keys, within: KeyRange, *, restore: bool = False
+) -> Iterator[Finding]:
+    """Read, open and decode each file of a range.
+
+    Args:
+        store: Where they are, as they are kept.
+        keys: Opens the encrypted ones.
+        within: Which ones.
+        restore: Whether the content before the last save is put in place of what is damaged.
+
+    Raises:
+        UnavailableError: If the store does not answer in time.
+    """
+    for key in every_key(store, within):
+        finding = _examined(store, keys, key)
+        if finding.state == "damaged" and restore:
+            finding = _restored(store, keys, finding)
+        yield finding
+
+
+def key_uses(store: Store) -> Counter[str]:
+    """Return how many files each key has sealed, by its id; what is damaged is left out.
+
+    Raises:
+        UnavailableError: If the store does not answer in time.
+    """
+    uses: Counter[str] = Counter()
+    for key in every_key(store):
+        key_id = _key_id(store, key)
+        if key_id is not None:
+            uses[key_id] += 1
+    return uses
+
+
+def resealed(store: Store, keys: Keys) -> Iterator[bool]:
+    """Seal what other keys have sealed with the current one; yield for each file whether it was.
+
+    It may go on while others write.
+
+    Raises:
+        ConfigError: If a key is missing.
+        UnavailableError: If the store does not answer in time.
+    """
+    sealing = EncryptedStore(store, keys)
+    current = keys.current().id
+    for key in every_key(store):
+        key_id = _key_id(store, key)
+        is_old = key_id is not None and key_id != current
+        if is_old:
+            sealing.update(key, lambda entry: None if entry is None else entry.data)
+        yield is_old
+
+
+def _key_id(store: Store, key: FileKey) -> str | None:
+    try:
+        entry = store.read(key)
+        return key_id_of(entry.data) if entry is not None and is_sealed(entry.data) else None
+    except CorruptError:
+        return None
+
+
+def _examined(store: Store, keys: Keys, key: FileKey) -> Finding:
+    try:
+        entry = store.read(key)
+        if entry is None:  # deleted meanwhile
+            return Finding(key=key, state="sound")
+        opened = _opening(store, keys, key, entry.data).read(key)
+        if opened is not None:
+            decoded(opened.data)
+    except CorruptError as error:
+        return Finding(key=key, state="damaged", reason=str(error))
+    except ConfigError as error:
+        return Finding(key=key, state="unreadable", reason=str(error))
+    return Finding(key=key, state="sound")
+
+
+def _restored(store: Store, keys: Keys, finding: Finding) -> Finding:
+    key = finding.key
+    try:
+        before = store.previous(key)
+        data = b"" if before is None else before.data
+        StoredDocument(key).restore(_opening(store, keys, key, data))
+    except (ConfigError, ConflictError, CorruptError, NotFoundError) as error:
+        return Finding(key=key, state="damaged", reason=f"{finding.reason}; {error}")
+    return Finding(key=key, state="restored", reason=finding.reason)
+
+
+def _opening(store: Store, keys: Keys, key: FileKey, data: bytes) -> Store:
+    """Return what opens a file: in some scopes files may be encrypted, in some they have to be."""
+    needs_seal = SCOPES[StorageScope(key.scope)].is_sealed
+    return EncryptedStore(store, keys) if needs_seal or is_sealed(data) else store
