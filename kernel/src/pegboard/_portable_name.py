@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import base64
 import re
+from functools import lru_cache
 
 __all__ = ["decode_name", "encode_name"]
 
@@ -25,20 +26,22 @@ _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_-.")
 _EMPTY = "-"
 _JOIN = "=/-"
 _RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|com[0-9]|lpt[0-9])(\.|$)", re.IGNORECASE)
+_LEGIBLE = re.compile(r"[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_-])?")
 _TOKEN = re.compile(r"=([0-9a-f]{2})|!([a-z])|([a-z0-9_.-])")
 
 
+@lru_cache(maxsize=4096)
 def encode_name(name: str) -> str:
     """Return the encoded name; above 200 characters it holds slashes.
 
     Raises:
         UnicodeEncodeError: If `name` is not text: it has half of a surrogate pair.
     """
-    raw = name.encode()
     escaped = _escape(name)
-    packed = "==" + base64.b32encode(raw).decode().rstrip("=").lower()
-    shorter = packed if len(packed) < len(escaped) else escaped
-    return _split(shorter)
+    size = len(name.encode())
+    if len(escaped) > len("==") + (size * 8 + 4) // 5:
+        escaped = "==" + base64.b32encode(name.encode()).decode().rstrip("=").lower()
+    return _split(escaped)
 
 
 def decode_name(encoded: str) -> str | None:
@@ -51,6 +54,8 @@ def decode_name(encoded: str) -> str | None:
 
 
 def _escape(name: str) -> str:
+    if _LEGIBLE.fullmatch(name) and not _RESERVED.match(name):
+        return name
     if name in {"", _EMPTY}:
         return _EMPTY if not name else "=2d"
     parts = [_escape_character(each) for each in name]

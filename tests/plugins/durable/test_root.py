@@ -300,3 +300,17 @@ def test_a_root_that_follows_nothing_refuses_links_that_stay_below_it(tmp_path: 
         with pytest.raises(OutsideRootError):
             root.replace(path, b"2")
     assert Root(tmp_path).read("link") == Root(tmp_path).read("other/real") == b"1"
+
+
+def test_what_is_in_a_file_can_be_preserved_under_a_second_name(root: Root) -> None:
+    root.replace("a/file", b"1")
+    root.preserve("a/file", "file~")
+    root.preserve("a/file", "file~")  # two names of one content
+    root.replace("a/file", b"2")
+    assert (root.read("a/file"), root.read("a/file~")) == (b"2", b"1")
+    root.preserve("a/file", "file~")
+    root.replace("a/file", b"3")
+    assert (root.read("a/file"), root.read("a/file~")) == (b"3", b"2")
+    with pytest.raises(FileNotFoundError):
+        root.preserve("a/none", "none~")
+    assert sorted(path.name for path in (root.path / "a").iterdir()) == ["file", "file~"]

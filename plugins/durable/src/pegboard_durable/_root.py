@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from pegboard_durable._error import OutsideRootError, translated
 from pegboard_durable._replacement import created, replaced
-from pegboard_durable._temporary import sweep
+from pegboard_durable._temporary import new_name, sweep
 from pegboard_durable._walk import Walk
 
 __all__ = ["Item", "Root"]
@@ -248,6 +248,30 @@ class Root:
                 if self._is_durable(durable):
                     new.folder.sync()
                     old.folder.sync()
+
+    def preserve(self, path: str | os.PathLike[str], name: str) -> None:
+        """Give what is in a file now a second name beside it, in the place of what had that name.
+
+        Nothing is copied: when the file is replaced, the old content stays under the second name.
+
+        Args:
+            path: The file.
+            name: The second name, in the same folder.
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+            OutsideRootError: If the path leads out of the root.
+            DurableError: If that is not possible; what had the second name has it still.
+        """
+        parts = self._parts(path)
+        temporary = new_name()
+        with translated("preserve", str(path)), self._begin() as walk:
+            old = walk.to_name(parts)
+            walk.folder.link(old, temporary)
+            try:
+                walk.folder.rename(temporary, name, walk.folder)
+            finally:  # it is still there if the two were one already
+                walk.folder.unlink(temporary)
 
     def make_folder(self, path: str | os.PathLike[str]) -> None:
         """Make a folder, and those above it, where they are missing.

@@ -21,7 +21,7 @@ from pegboard_durable._folder import Folder
 if sys.platform != "win32":
     import fcntl
 
-__all__ = ["Temporary", "sweep"]
+__all__ = ["Temporary", "new_name", "sweep"]
 
 _PATTERN = re.compile(r"\.pegboard-[0-9a-f]{16}\.tmp")
 _UNSUPPORTED = frozenset({errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
@@ -45,7 +45,7 @@ class Temporary:
     def __init__(self, folder: Folder, mode: int) -> None:
         self._folder = folder
         while True:
-            self.name = f".pegboard-{secrets.token_hex(8)}.tmp"
+            self.name = new_name()
             flags = os.O_CREAT | os.O_EXCL | os.O_RDWR
             self.file: BinaryIO = os.fdopen(folder.open_file(self.name, flags, mode), "w+b")
             if _lock(self.file.fileno()) and os.fstat(self.file.fileno()).st_nlink:
@@ -67,6 +67,11 @@ class Temporary:
             self.file.close()
         with suppress(OSError):  # left to a sweep
             self._folder.unlink(self.name)
+
+
+def new_name() -> str:
+    """Return a name that no file has."""
+    return f".pegboard-{secrets.token_hex(8)}.tmp"
 
 
 def sweep(folder: Folder, older_than: float) -> int:

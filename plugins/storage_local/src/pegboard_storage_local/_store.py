@@ -188,8 +188,8 @@ class LocalStore(Store):
         path = key.path
         record = record_of(path, data)
         if current is not None and current.version != record.version:
-            # The checksum tells the path as well: of what lies beside, it is that of the file.
-            self._root.replace(path + _PREVIOUS, current.raw, mode=_MODE, durable=False)
+            with suppress(FileNotFoundError):
+                self._root.preserve(path, path.rpartition("/")[2] + _PREVIOUS)
         self._root.replace(path, record.raw, mode=_MODE)
         return record.version
 

@@ -1,0 +1,247 @@
+"""Killed writers, full and read-only places, devices that fail, damage, links: nothing is lost.
+
+`PEGBOARD_CHAOS=500` kills 500 writers at random, and one at each call to the system.
+"""
+
+import errno
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from pegboard.contracts.storage import KeyRange, every_key
+from pegboard.errors import CorruptError, PegboardError, UnavailableError
+from pegboard.testing.store_suite import file_key
+from pegboard_storage_local import LocalStore
+from scripts.environment import ROOT
+from tests import fault
+
+COUNT = int(os.environ.get("PEGBOARD_CHAOS", "0"))
+CHAOS = Path(__file__).with_name("chaos.py")
+KEY = file_key()
+
+
+def run(what: str, folder: Path, count: int = 0) -> dict[str, int]:
+    done = subprocess.run(
+        [sys.executable, str(CHAOS), what, str(folder), str(count)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.fixture
+def store(tmp_path):
+    return LocalStore(tmp_path / "files")
+
+
+@pytest.fixture
+def open_folder():
+    """A folder that every user can reach; that of `tmp_path` is for its owner alone."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.mark.timeout(3600 if COUNT else 60)
+def test_a_kill_at_any_call_leaves_the_old_or_the_new(tmp_path):
+    assert run("calls", tmp_path, 1 if COUNT else 15)["killed"] > 20
+
+
+@pytest.mark.timeout(3600 if COUNT else 60)
+def test_a_kill_at_any_moment_loses_nothing_that_was_acknowledged(tmp_path):
+    count = COUNT or 10
+    found = run("random", tmp_path, count)
+    assert found["killed"] == count
+    assert found["acknowledged"] >= count
+
+
+def test_a_file_that_does_not_fit_is_refused_and_the_old_one_is_there(tmp_path):
+    assert run("full", tmp_path) == {"refused": 2}
+
+
+def test_a_folder_that_may_only_be_read_can_be_read(open_folder):
+    assert run("read-only", open_folder) == {"refused": 2}
+
+
+@pytest.mark.parametrize(
+    ("call", "number"),
+    [
+        ("BufferedRandom.write", errno.ENOSPC),
+        ("BufferedRandom.flush", errno.ENOSPC),
+        ("BufferedRandom.flush", errno.EIO),
+        ("fsync", errno.EIO),
+        ("replace", errno.ENOSPC),
+        ("open", errno.EROFS),
+        ("open", errno.EMFILE),
+        ("flock", errno.ENOLCK),
+    ],
+)
+def test_what_the_device_refuses_is_an_error_and_the_old_content_stays(store, call, number):
+    store.write(KEY, b"old")
+    for act in (lambda: store.write(KEY, b"new"), lambda: store.update(KEY, lambda _: b"new")):
+        with pytest.raises(UnavailableError), fault.failing(call, 1, OSError(number, "injected")):
+            act()
+        assert store.read(KEY).data == b"old"
+    store.write(KEY, b"new")
+    assert store.previous(KEY).data == b"old"
+    assert not list(store._folder.rglob("*.tmp"))
+
+
+def test_each_flipped_bit_is_found_and_the_content_before_is_offered(store):
+    store.write(KEY, b"before")
+    store.write(KEY, b'{"a": 1}')
+    (path,) = [each for each in store._folder.rglob("notes.data") if each.is_file()]
+    whole = path.read_bytes()
+    for position in range(len(whole) * 8):
+        changed = bytearray(whole)
+        changed[position // 8] ^= 1 << position % 8
+        path.write_bytes(changed)
+        with pytest.raises(CorruptError, match=r"notes\.data"):
+            store.read(KEY)
+    for size in range(len(whole)):
+        path.write_bytes(whole[:size])
+        with pytest.raises(CorruptError):
+            store.update(KEY, lambda _: b"lost")
+    assert store.previous(KEY).data == b"before"
+    store.write(KEY, b"after")
+    assert store.previous(KEY).data == b"before"
+
+
+def test_a_file_in_the_place_of_another_is_found(store):
+    other = file_key("other.data")
+    store.write(KEY, b"one")
+    store.write(other, b"two")
+    shutil.copy(store._folder / other.path, store._folder / KEY.path)
+    with pytest.raises(CorruptError):
+        store.read(KEY)
+
+
+@pytest.mark.parametrize("kind", ["file", "folder", "inside", "pipe"])
+def test_what_is_planted_in_the_place_of_a_file_is_not_followed(store, tmp_path, kind):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "notes.data").write_bytes(b"secret")
+    store.write(KEY, b"mine")
+    path = store._folder / KEY.path
+    store.write(file_key("other.data"), b"other")
+    if kind == "folder":
+        shutil.rmtree(path.parent)
+        path.parent.symlink_to(outside)
+    else:
+        path.unlink()
+        if kind == "pipe":
+            os.mkfifo(path)
+        else:
+            target = outside if kind == "file" else path.parent
+            path.symlink_to(target / ("notes.data" if kind == "file" else "other.data"))
+    for act in (
+        lambda: store.read(KEY),
+        lambda: store.write(KEY, b"new"),
+        lambda: store.update(KEY, lambda _: b"new"),
+    ):
+        with pytest.raises(CorruptError):
+            act()
+    assert (outside / "notes.data").read_bytes() == b"secret"
+    assert [each.name for each in outside.iterdir()] == ["notes.data"]
+    if kind != "folder":
+        assert store.read(file_key("other.data")).data == b"other"
+    assert KEY not in list(every_key(store, KeyRange()))
+
+
+def test_a_link_that_is_swapped_in_at_any_moment_is_never_followed(tmp_path):
+    """One swaps files and folders for links while another reads and writes."""
+    store = LocalStore(tmp_path / "files", durable=False)
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "notes.data").write_bytes(b"secret")
+    bob = file_key(mod="bob")
+    store.write(KEY, b"mine")
+    store.write(bob, b"of bob")
+    path = store._folder / KEY.path
+    ending = threading.Event()
+    targets = [outside / "notes.data", store._folder / bob.path]
+    folders = [outside, (store._folder / bob.path).parent]
+
+    def swap() -> None:
+        aside = tmp_path / "aside"
+        number = 0
+        while not ending.is_set():
+            number += 1
+            victim = path if number % 2 else path.parent
+            link = (targets if number % 2 else folders)[number // 2 % 2]
+            with suppress(OSError):
+                victim.rename(aside)
+                victim.symlink_to(link)
+                victim.unlink()
+            with suppress(OSError):
+                aside.rename(victim)
+            if aside.is_dir():
+                shutil.rmtree(aside)
+            aside.unlink(missing_ok=True)
+
+    thread = threading.Thread(target=swap)
+    thread.start()
+    seen = set()
+    try:
+        for number in range(COUNT * 20 or 300):
+            with suppress(PegboardError):
+                store.write(KEY, b"mine %d" % number)
+            with suppress(PegboardError):
+                entry = store.read(KEY)
+                seen.add(None if entry is None else entry.data)
+    finally:
+        ending.set()
+        thread.join()
+    assert all(data is None or data.startswith(b"mine") for data in seen)
+    assert (outside / "notes.data").read_bytes() == b"secret"
+    assert [each.name for each in outside.iterdir()] == ["notes.data"]
+    assert store.read(bob).data == b"of bob"
+
+
+def test_files_and_folders_are_for_their_owner_alone(store):
+    store.write(KEY, b"one")
+    store.write(KEY, b"two")
+    for path in store._folder.rglob("*"):
+        assert path.stat().st_mode & 0o077 == 0, path
+
+
+def test_processes_that_count_together_lose_nothing(tmp_path):
+    count = COUNT or 25
+    program = f"""
+import sys
+from pathlib import Path
+from pegboard.testing.store_suite import file_key
+from pegboard_storage_local import LocalStore
+store = LocalStore(Path(sys.argv[1]), durable=False, deadline=60)
+for _ in range({count}):
+    store.update(file_key(), lambda entry: b"%d" % (1 + int(entry.data if entry else 0)))
+"""
+    folder = tmp_path / "files"
+    writers = [subprocess.Popen([sys.executable, "-c", program, str(folder)]) for _ in range(4)]
+    assert [writer.wait(60) for writer in writers] == [0] * 4
+    assert LocalStore(folder).read(KEY).data == b"%d" % (4 * count)
+    assert not list(folder.rglob("*.tmp"))
+
+
+def test_what_dead_writers_have_left_is_swept_when_the_app_starts(tmp_path, store):
+    store.write(KEY, b"one")
+    left = (store._folder / KEY.path).with_name(".pegboard-0123456789abcdef.tmp")
+    left.write_bytes(b"half")
+    os.utime(left, (0, 0))
+    assert store.sweep() == 1
+    assert not left.exists()
+    assert LocalStore(tmp_path / "nothing").sweep() == 0
+    assert not (tmp_path / "nothing").exists()
