@@ -1,0 +1,289 @@
+"""Check-out, work, check-in: files, their versions, and who works on them, kept in step."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pegboard_database import CorruptError, Database, Transaction
+from pegboard_locking import _checkout_table as table
+from pegboard_locking._checkout import Checkout, Content, Version
+from pegboard_locking._error import FileMissingError, LockedError, StaleCheckoutError
+from pegboard_locking._lock_manager import PAGE, LockManager, nobody
+from pegboard_locking._path_lock import FileLockManager
+from pegboard_locking._repository import FileRepository, ObjectStore
+
+__all__ = ["FileService"]
+
+PATIENCE = 10.0  # seconds to wait for another process that puts a content in its place
+FOUND = "found in the folder"
+
+_logger = logging.getLogger("pegboard.locking")
+
+
+class FileService:
+    """A repository with check-outs and versions.
+
+    A check-in stores the content first; then one transaction tests the check-out and the version
+    that it began with, numbers the new version and ends the check-out; then the content takes its
+    place in the folder. If the process is killed in between, the next one that uses the file
+    finishes that. What is found changed in the folder becomes a version of its own.
+
+    Args:
+        repo_path: Folder of the files.
+        locks_file: File of the check-outs; what files have contained lies beside it.
+        lease: Seconds after which a check-out ends unless it is renewed; None for never.
+        may_override: Whether a user may end the check-outs of others; by default nobody may.
+        clock: Answers the time, in seconds since 1970.
+
+    Attributes:
+        repository: The files.
+        lock_manager: The check-outs.
+
+    Raises:
+        CorruptError: If the file of the check-outs is damaged, or something else.
+    """
+
+    def __init__(
+        self,
+        repo_path: str | os.PathLike[str],
+        locks_file: str | os.PathLike[str],
+        *,
+        lease: float | None = None,
+        may_override: Callable[[str], bool] = nobody,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        locks = Path(locks_file)
+        self.repository = FileRepository(repo_path)
+        self.lock_manager = LockManager(locks, lease=lease, may_override=may_override, clock=clock)
+        self._objects = ObjectStore(locks.with_name(f"{locks.name}-objects"))
+        self._places = FileLockManager(locks.with_name(f"{locks.name}-places"))
+        for path in self._database.read(table.all_pending):
+            try:
+                self._settle(path)
+            except (CorruptError, OSError) as error:  # whoever uses that file is told as well
+                _logger.error("%s cannot be put in its place: %s", path, error)  # noqa: TRY400 - the sentence says it all
+
+    # -- as documented ---------------------------------------------------------------------
+
+    def get_files_with_status(self, extension: str = ".mcam") -> list[dict[str, Any]]:
+        """Return `name`, `size_bytes`, `status` and `locked_by` of each file.
+
+        The status is `available` or `checked_out`.
+
+        Args:
+            extension: End of the names, whatever the case; empty for all files.
+        """
+        checkouts = {each.path: each for each in self.lock_manager.checkouts()}
+        return [
+            {
+                "name": each["name"],
+                "size_bytes": each["size_bytes"],
+                "status": "checked_out" if each["name"] in checkouts else "available",
+                "locked_by": checkouts[each["name"]].owner if each["name"] in checkouts else None,
+            }
+            for each in self.repository.list_files(extension)
+        ]
+
+    def checkout_file(
+        self, filename: str, user: str, message: str = "", *, lease: float | None = None
+    ) -> Checkout:
+        """Check a file out.
+
+        Raises:
+            FileMissingError: If there is no such file; a `ValueError`.
+            CheckedOutError: If somebody has it, the same user too; a `ValueError`.
+            InputError: If the name leads out of the repository, or a text is empty or too long.
+        """
+        path = self.repository.name_of(filename)
+        self._settle(path)
+        lying = self._lying(path)
+        if lying is None:
+            msg = f"File not found: {filename}"
+            raise FileMissingError(msg)
+        self._adopt(path, lying)
+        return self.lock_manager.acquire_lock(path, user, message, lease=lease)
+
+    def checkin_file(
+        self,
+        filename: str,
+        user: str,
+        content: bytes | None = None,
+        *,
+        comment: str = "",
+        token: str | None = None,
+        fence: int | None = None,
+        base_version: int | None = None,
+    ) -> Version | None:
+        """Check a file in, with a new content or with what its owner has put into the folder.
+
+        Args:
+            filename: The file.
+            user: Who has it checked out.
+            content: The new content; None takes the file as it lies in the folder.
+            comment: What the user says about it.
+            token: That of the check-out, from `Checkout`; None leaves it to the user's name.
+            fence: That of the check-out; None for the same.
+            base_version: Version that the content was made from; None for that of the check-out.
+
+        Returns:
+            The new version; None if the content is that of the newest one.
+
+        Raises:
+            NotCheckedOutError: If nobody has it; a `ValueError`.
+            NotOwnerError: If somebody else has it; a `ValueError`.
+            StaleCheckoutError: If the check-out is a later one than that of token or fence, or the
+                newest version is not the one that the content was made from.
+        """
+        path = self.repository.name_of(filename)
+        self._settle(path)
+        lying = self._lying(path)
+        new = lying if content is None else self._objects.add(content)
+        now = self.lock_manager.clock
+
+        def checkin(rows: Transaction) -> Version | None:
+            held = table.require(rows, path, now=now(), owner=user, token=token, fence=fence)
+            newest = table.head(rows, path)
+            _require_base(path, held, newest, base_version)
+            table.release(rows, held, user, comment, now=now(), action="checkin")
+            if lying is not None and lying != new and not _is_same(newest, lying):
+                found = {"author": FOUND, "comment": ""}
+                newest = table.add_version(rows, path, lying, **found, fence=0, now=now())
+            if new is None or _is_same(newest, new):
+                return None
+            said = {"author": user, "comment": comment or held.comment}
+            version = table.add_version(rows, path, new, **said, fence=held.fence, now=now())
+            table.pend(rows, version)
+            return version
+
+        version = self._database.write(checkin)
+        self._settle(path)
+        return version
+
+    # -- and more --------------------------------------------------------------------------
+
+    def read_file(self, filename: str, version: int | None = None) -> bytes:
+        """Return the content of a file, of the newest or of another version.
+
+        Raises:
+            FileMissingError: If there is no such file or version.
+            InputError: If the name leads out of the repository.
+            CorruptError: If the content is damaged.
+        """
+        path = self.repository.name_of(filename)
+        if version is None:
+            self._settle(path)
+            return self.repository.read_file(path)
+        query = "select digest from version where path = ? and number = ?"
+        digest = self._database.read(lambda rows: rows.value(query, path, version))
+        if digest is None:
+            msg = f"File not found: {filename}, version {version}"
+            raise FileMissingError(msg)
+        return self._objects.get(digest)
+
+    def history(
+        self, filename: str, *, before: int | None = None, limit: int = 100
+    ) -> list[Version]:
+        """Return the versions of a file, the newest first.
+
+        Args:
+            filename: The file.
+            before: Only versions with a lower number.
+            limit: Versions, at most 1,000.
+
+        Raises:
+            InputError: If the name leads out of the repository.
+        """
+        path, count = self.repository.name_of(filename), min(limit, PAGE)
+        return self._database.read(
+            lambda rows: table.versions(rows, path, before=before, limit=count)
+        )
+
+    def add_file(self, filename: str, user: str, content: bytes, comment: str = "") -> Version:
+        """Add a file that does not exist yet, as its first version.
+
+        Raises:
+            StaleCheckoutError: If there is a file of that name, or was one.
+            InputError: If the name leads out of the repository.
+        """
+        path = self.repository.name_of(filename)
+        new, lying = self._objects.add(content), self._lying(path)
+
+        def add(rows: Transaction) -> Version:
+            if lying is not None or table.head(rows, path) is not None:
+                msg = f"there is a file {filename} already: check it out"
+                raise StaleCheckoutError(msg)
+            now = self.lock_manager.clock()
+            said = {"author": user, "comment": comment}
+            version = table.add_version(rows, path, new, **said, fence=0, now=now)
+            table.pend(rows, version)
+            return version
+
+        version = self._database.write(add)
+        self._settle(path)
+        return version
+
+    def close(self) -> None:
+        """Close the file of the check-outs; calling it again does nothing."""
+        self.lock_manager.close()
+
+    @property
+    def _database(self) -> Database:
+        return self.lock_manager.database
+
+    def _lying(self, path: str) -> Content | None:
+        """Keep what lies in the folder; None where there is no file."""
+        try:
+            return self._objects.add(self.repository.read_file(path))
+        except FileMissingError:
+            return None
+
+    def _adopt(self, path: str, lying: Content) -> None:
+        """Make a version of what lies in the folder, if it is not the newest one."""
+        if _is_same(self._database.read(lambda rows: table.head(rows, path)), lying):
+            return
+
+        def adopt(rows: Transaction) -> None:
+            now = self.lock_manager.clock()
+            is_settled = table.pending(rows, path) is None
+            is_free = table.current(rows, path, now=now) is None
+            if is_settled and is_free and not _is_same(table.head(rows, path), lying):
+                table.add_version(rows, path, lying, author=FOUND, comment="", fence=0, now=now)
+
+        self._database.write(adopt)
+
+    def _settle(self, path: str) -> None:
+        """Put the content of the newest version in its place, if that was not done.
+
+        Only what is pending while the lock is held is written: a process that slept cannot put an
+        older content over a newer one.
+        """
+        if self._database.read(lambda rows: table.pending(rows, path)) is None:
+            return
+        try:
+            with self._places.acquire_lock(self.repository.repo_path / path, timeout=PATIENCE):
+                digest = self._database.read(lambda rows: table.pending(rows, path))
+                if digest is None:
+                    return
+                self.repository.write_file(path, self._objects.get(digest))
+                self._database.write(lambda rows: table.settled(rows, path, digest))
+        except LockedError:
+            _logger.warning("%s is checked in, and will be put in its place later", path)
+
+
+def _is_same(version: Version | None, content: Content) -> bool:
+    return version is not None and version.digest == content.digest
+
+
+def _require_base(
+    path: str, held: Checkout, newest: Version | None, base_version: int | None
+) -> None:
+    base = held.base_version if base_version is None else base_version
+    number = 0 if newest is None else newest.number
+    if base != number:
+        msg = f"{path} has version {number}, and this was made from version {base}: merge them"
+        raise StaleCheckoutError(msg)
