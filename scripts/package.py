@@ -30,6 +30,7 @@ STORIES = {
     "pegboard-hot-reload": "reload",
     "pegboard-locking": "locking",
     "pegboard-mods": "mods",
+    "pegboard-web-client": "client",
     "pegboard-storage-cloud[redis,s3]": "storage_cloud",
     "pegboard-maintenance": "maintenance",
     "pegboard[all]": "everything",

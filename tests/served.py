@@ -17,9 +17,9 @@ STOP_TIMEOUT = 20.0
 
 
 @contextmanager
-def served(app: App) -> Iterator[str]:
-    """Start an app, serve it on a free port, and stop both at the end; yields the address."""
-    listener = socket.create_server(("127.0.0.1", 0))
+def served(app: App, port: int = 0) -> Iterator[str]:
+    """Start an app, serve it, on a free port by default, and stop both; yields the address."""
+    listener = socket.create_server(("127.0.0.1", port))
     with listener, start_blocking_portal() as portal:
         running, stop = portal.start_task(_serve, app, listener.fileno())
         try:

@@ -139,6 +139,14 @@ def test_a_typed_header_is_an_attribute_in_lower_case_with_underscores(name):
     assert headers.get(name.upper()) == "value"
 
 
+def test_headers_are_read_by_their_names_too():
+    headers = Headers({"Content-Type": "text/plain", "X-A": "1"})
+    assert headers["CONTENT-TYPE"] == "text/plain"
+    assert list(headers) == ["content-type", "x-a"]
+    with pytest.raises(KeyError):
+        headers["x-b"]
+
+
 def test_all_others_are_extra_headers():
     headers = Headers([("X-Custom-Header", "a"), ("Host", "b")])
     assert headers.extra_headers == {"x-custom-header": "a"}

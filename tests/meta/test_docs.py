@@ -39,7 +39,7 @@ ALONE = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 IN_ORDER = {ROOT / "docs" / "write-a-plugin.md"}
 """Pages whose blocks build on one another; they have a test of their own."""
 
-LANGUAGES = {"console", "html", "json", "mermaid", "python", "sh", "text", "toml"}
+LANGUAGES = {"console", "html", "js", "json", "mermaid", "python", "sh", "text", "toml", "ts"}
 
 _LINK = re.compile(r"\]\(([^)#\s]*)(?:#([^)]*))?\)")
 _HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)

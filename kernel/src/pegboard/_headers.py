@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -175,6 +175,12 @@ class Headers:
     def get(self, name: str, default: str | None = None) -> str | None:
         """Return any header by its name, in any case."""
         return self._values.get(name.lower(), default)
+
+    def __getitem__(self, name: str) -> str:
+        return self._values[name.lower()]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
 
     def to_dict(self) -> dict[str, str]:
         """Return the headers that were sent, by lower-case name."""

@@ -362,7 +362,8 @@ async def test_streams_end_with_a_word_when_the_app_stops() -> None:
             async with app:
                 group.start_soon(listen)
                 await waiting.wait()
-    assert parts[-2:] == [b"retry: 3000\n\n", b'event: stream_end\ndata: {"id":"final"}\n\n']
+    stopped = b'event: stream_end\ndata: {"id":"final","stopping":true}\n\n'
+    assert parts[-2:] == [b"retry: 3000\n\n", stopped]
     assert endless.log == ["finally", "cleanup"]
 
 

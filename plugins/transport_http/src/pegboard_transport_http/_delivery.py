@@ -18,6 +18,7 @@ from pegboard_transport_http._event_stream import (
     HEARTBEAT,
     STREAM_END,
     STREAM_START,
+    STREAM_STOPPED,
     error_frame,
     frame,
     retry_frame,
@@ -153,7 +154,7 @@ class Delivery:
             return
         if self._ending:
             await self._write(retry_frame(self._settings.retry))
-        await self._write(STREAM_END)
+        await self._write(STREAM_STOPPED if self._ending else STREAM_END)
         await self._write(b"", more=False)
 
     async def _send_chunks(self) -> None:

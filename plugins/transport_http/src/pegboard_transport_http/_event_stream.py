@@ -14,13 +14,23 @@ from typing import Any
 from pegboard import Result
 from pegboard_transport_http._json import encode
 
-__all__ = ["HEARTBEAT", "STREAM_END", "STREAM_START", "error_frame", "frame", "retry_frame"]
+__all__ = [
+    "HEARTBEAT",
+    "STREAM_END",
+    "STREAM_START",
+    "STREAM_STOPPED",
+    "error_frame",
+    "frame",
+    "retry_frame",
+]
 
 HEARTBEAT = b":\n\n"
 """A comment: clients skip it, proxies see that something comes."""
 
 STREAM_START = b'event: stream_start\ndata: {"id":"0"}\n\n'
 STREAM_END = b'event: stream_end\ndata: {"id":"final"}\n\n'
+STREAM_STOPPED = b'event: stream_end\ndata: {"id":"final","stopping":true}\n\n'
+"""The end of a stream that was not complete: the server stops, and its client shall come back."""
 
 _PREFORMATTED = re.compile(r"(?:(?:data|event|id|retry)?:[^\r\n]*(?:\r\n|\r|\n))+(?:\r\n|\r|\n)")
 

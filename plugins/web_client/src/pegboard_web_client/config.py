@@ -8,4 +8,4 @@ __all__ = ["WebClientConfig"]
 
 
 class WebClientConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What can be set."""
+    """Nothing: what can be set is set in the page, with `TB.init`."""
