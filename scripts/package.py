@@ -31,6 +31,8 @@ STORIES = {
     "pegboard-locking": "locking",
     "pegboard-mods": "mods",
     "pegboard-web-client": "client",
+    "pegboard-storage[local]": "storage",
+    "pegboard-storage-local": "storage_local",
     "pegboard-storage-cloud[redis,s3]": "storage_cloud",
     "pegboard-maintenance": "maintenance",
     "pegboard[all]": "everything",

@@ -258,5 +258,8 @@ def _count(store: Store, within: KeyRange | None = None) -> int:
 
 def _shown(items: Iterator[T], count: int, label: str) -> Iterator[T]:
     """Pass items on, and show on a terminal how far they have come."""
+    if not sys.stderr.isatty():
+        yield from items
+        return
     with click.progressbar(items, count, label, file=sys.stderr) as bar:
         yield from bar
