@@ -51,7 +51,7 @@ def note(
     """
     seq = take_number(changes) if seq is None else seq
     changes.execute(
-        f"INSERT INTO event ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - a constant
+        f"INSERT INTO event ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",
         seq,
         time,
         *place,
@@ -90,7 +90,7 @@ def read(
         where += " AND project = ?"
         values.append(str(project))
     found = rows.all(
-        f"SELECT {_COLUMNS} FROM event WHERE {where} ORDER BY seq LIMIT {limit:d}",  # noqa: S608 - constants and a number
+        f"SELECT {_COLUMNS} FROM event WHERE {where} ORDER BY seq LIMIT {limit:d}",
         *values,
     )
     return [_event(row) for row in found]

@@ -27,7 +27,7 @@ _COLUMNS = (
     "uuid, job, name, path, directory, type, sub_type, content, annotation, job_param_name, size,"
     " sha256, md5, last_modified, creation_time, source"
 )
-_SELECT = f"SELECT {_COLUMNS} FROM file"  # noqa: S608 - a constant
+_SELECT = f"SELECT {_COLUMNS} FROM file"
 
 
 class Directory(IntEnum):
@@ -83,8 +83,8 @@ class File(msgspec.Struct, frozen=True, kw_only=True):
     creation_time: datetime
     source: str = ""
 
-    Directory: ClassVar[type[Directory]] = Directory
-    Role: ClassVar[type[Role]] = Role
+    Directory: ClassVar = Directory
+    Role: ClassVar = Role
 
 
 class Use(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,7 +128,7 @@ def add(
         raise InputError(msg)
     owner, time = get_job(changes, job), now()
     row = changes.first(
-        f"INSERT INTO file ({_COLUMNS}) VALUES ({', '.join('?' * 16)})"  # noqa: S608 - a constant
+        f"INSERT INTO file ({_COLUMNS}) VALUES ({', '.join('?' * 16)})"
         " ON CONFLICT (job, job_param_name) WHERE directory = 1 DO UPDATE SET"
         " name = excluded.name, path = excluded.path, type = excluded.type,"
         " sub_type = excluded.sub_type, content = excluded.content,"
@@ -207,7 +207,7 @@ def of_job(rows: Rows, job: UUID, role: Role | None = None) -> list[File]:
     where, values = "job = ?", [str(job)]
     if role is not None:
         where += f" AND role = {role:d}"
-    inner = f"SELECT file FROM file_use WHERE {where}"  # noqa: S608 - constants
+    inner = f"SELECT file FROM file_use WHERE {where}"
     found = rows.all(f"{_SELECT} WHERE uuid IN ({inner}) ORDER BY creation_time, uuid", *values)
     return [_file(row) for row in found]
 
@@ -253,7 +253,7 @@ def uses(rows: Rows, files: Sequence[UUID] = (), jobs: Sequence[UUID] = ()) -> l
     found: dict[tuple[Any, ...], Use] = {}
     for column, wanted in (("file", files), ("job", jobs)):
         for uuid in wanted:
-            sql = f"SELECT file, job, role, job_param_name FROM file_use WHERE {column} = ?"  # noqa: S608 - a constant
+            sql = f"SELECT file, job, role, job_param_name FROM file_use WHERE {column} = ?"
             for row in rows.all(sql, str(uuid)):
                 found[row] = Use(
                     file=UUID(row[0]), job=UUID(row[1]), role=Role(row[2]), job_param_name=row[3]

@@ -47,7 +47,7 @@ LONGEST_TITLE = 1000
 MOST_LISTED = 10_000
 MOST_LOG_LINE = 65_536
 
-_BY_UUID = f"SELECT {COLUMNS} FROM job WHERE uuid = ?"  # noqa: S608 - a constant
+_BY_UUID = f"SELECT {COLUMNS} FROM job WHERE uuid = ?"
 _START = {
     JobStatus.UNKNOWN,
     JobStatus.PENDING,
@@ -113,7 +113,7 @@ def _made_before(changes: Changes, draft: JobDraft) -> Job | None:
     key = draft.order.key if draft.order else None
     if key is None:
         return None
-    sql = f"SELECT {COLUMNS} FROM job WHERE project = ? AND idempotency_key = ?"  # noqa: S608 - a constant
+    sql = f"SELECT {COLUMNS} FROM job WHERE project = ? AND idempotency_key = ?"
     row = changes.first(sql, str(draft.project), key)
     return None if row is None else job_of(row)
 
@@ -347,14 +347,14 @@ def report(
         _event_table.note(changes, place, "log", {"line": line[:MOST_LOG_LINE]}, time=time)
 
 
-def edit(changes: Changes, uuid: UUID, **columns: Any) -> Job:
+def edit(changes: Changes, /, uuid: UUID, **columns: Any) -> Job:
     """Change what people say about a job: title, comments, evaluation, cancelling.
 
     Raises:
         NotFoundError: If there is no such job.
     """
     pairs = ", ".join(f"{name} = ?" for name in columns)
-    sql = f"UPDATE job SET {pairs} WHERE uuid = ? RETURNING {COLUMNS}"  # noqa: S608 - names of columns
+    sql = f"UPDATE job SET {pairs} WHERE uuid = ? RETURNING {COLUMNS}"
     row = changes.first(sql, *columns.values(), str(uuid))
     if row is None:
         msg = f"there is no job {uuid}"
@@ -367,7 +367,7 @@ def find(rows: Rows, query: JobQuery) -> list[Job]:
     conditions, values = _conditions(rows, query)
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     limit = min(max(query.limit, 0), MOST_LISTED)
-    sql = f"SELECT {COLUMNS} FROM job{where} ORDER BY ordinal DESC LIMIT {limit:d}"  # noqa: S608 - constants and a number
+    sql = f"SELECT {COLUMNS} FROM job{where} ORDER BY ordinal DESC LIMIT {limit:d}"
     return [job_of(row) for row in rows.all(sql, *values)]
 
 
@@ -411,7 +411,7 @@ def tree(rows: Rows, uuid: UUID) -> list[Job]:
     sql = (
         "WITH RECURSIVE nested (uuid) AS (SELECT uuid FROM job WHERE uuid = ? UNION ALL"
         " SELECT job.uuid FROM job JOIN nested ON job.parent = nested.uuid)"
-        f" SELECT {COLUMNS} FROM job WHERE uuid IN (SELECT uuid FROM nested) ORDER BY ordinal"  # noqa: S608 - a constant
+        f" SELECT {COLUMNS} FROM job WHERE uuid IN (SELECT uuid FROM nested) ORDER BY ordinal"
     )
     return [job_of(row) for row in rows.all(sql, str(uuid))]
 
@@ -419,7 +419,7 @@ def tree(rows: Rows, uuid: UUID) -> list[Job]:
 def counts(rows: Rows, project: UUID | None) -> dict[JobStatus, int]:
     """Return how many jobs have each status, of a project or of all; no job is looked at."""
     where, values = ("", ()) if project is None else (" WHERE project = ?", (str(project),))
-    sql = f"SELECT status, SUM(jobs) FROM tally{where} GROUP BY status ORDER BY status"  # noqa: S608 - a constant
+    sql = f"SELECT status, SUM(jobs) FROM tally{where} GROUP BY status ORDER BY status"
     return {JobStatus(status): int(jobs) for status, jobs in rows.all(sql, *values) if jobs}
 
 

@@ -64,7 +64,7 @@ def ensure(changes: Changes, uuid: UUID, *, jobs: int = 0) -> int:
         return number
     name = "default" if uuid == DEFAULT_PROJECT else str(uuid)
     changes.execute(
-        f"INSERT INTO project ({_COLUMNS}) VALUES (?, ?, '', '', ?, ?)",  # noqa: S608 - a constant
+        f"INSERT INTO project ({_COLUMNS}) VALUES (?, ?, '', '', ?, ?)",
         str(uuid),
         name,
         now(),
@@ -79,7 +79,7 @@ def get(rows: Rows, uuid: UUID) -> Project:
     Raises:
         NotFoundError: If there is none.
     """
-    row = rows.first(f"SELECT {_COLUMNS} FROM project WHERE uuid = ?", str(uuid))  # noqa: S608 - a constant
+    row = rows.first(f"SELECT {_COLUMNS} FROM project WHERE uuid = ?", str(uuid))
     if row is None:
         msg = f"there is no project {uuid}"
         raise NotFoundError(msg)
@@ -88,11 +88,11 @@ def get(rows: Rows, uuid: UUID) -> Project:
 
 def every(rows: Rows) -> list[Project]:
     """Return all projects, by name."""
-    sql = f"SELECT {_COLUMNS} FROM project ORDER BY name"  # noqa: S608 - a constant
+    sql = f"SELECT {_COLUMNS} FROM project ORDER BY name"
     return [_project(row) for row in rows.all(sql)]
 
 
-def save(changes: Changes, uuid: UUID, **columns: str) -> Project:
+def save(changes: Changes, /, uuid: UUID, **columns: str) -> Project:
     """Change name, description or directory of a project, which is made if it is not known.
 
     Raises:
@@ -106,7 +106,7 @@ def save(changes: Changes, uuid: UUID, **columns: str) -> Project:
             msg = f"another project is called {name}"
             raise ConflictError(msg)
     for column, value in columns.items():
-        sql = f"UPDATE project SET {column} = ? WHERE uuid = ?"  # noqa: S608 - names of columns
+        sql = f"UPDATE project SET {column} = ? WHERE uuid = ?"
         changes.execute(sql, value, str(uuid))
     return get(changes, uuid)
 

@@ -95,7 +95,7 @@ def _next(rows: Rows, queues: Sequence[str], full: set[str]) -> Job | None:
         if names:
             where += f" AND queue {word} ({', '.join('?' * len(names))})"
             conditions += names
-    sql = f"SELECT {COLUMNS} FROM job WHERE {where} ORDER BY priority DESC, ordinal LIMIT 1"  # noqa: S608 - constants
+    sql = f"SELECT {COLUMNS} FROM job WHERE {where} ORDER BY priority DESC, ordinal LIMIT 1"
     row = rows.first(sql, *conditions)
     return None if row is None else job_of(row)
 

@@ -48,7 +48,7 @@ class Runner(msgspec.Struct, frozen=True, kw_only=True):
 def add(changes: Changes, runner: Runner) -> None:
     """Make a runner known; its lock is held already."""
     changes.execute(
-        f"INSERT INTO runner ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - a constant
+        f"INSERT INTO runner ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (uuid) DO UPDATE SET epoch = excluded.epoch, lease = excluded.lease",
         str(runner.uuid),
         *msgspec.structs.astuple(runner)[1:],
@@ -62,7 +62,7 @@ def renew(changes: Changes, uuid: UUID, lease: float) -> bool:
 
 def every(rows: Rows) -> list[Runner]:
     """Return all runners, the oldest first."""
-    sql = f"SELECT {_COLUMNS} FROM runner ORDER BY start_time"  # noqa: S608 - a constant
+    sql = f"SELECT {_COLUMNS} FROM runner ORDER BY start_time"
     return [_runner(row) for row in rows.all(sql)]
 
 
@@ -77,7 +77,7 @@ def reclaim(changes: Changes, uuid: UUID, failure: JobFailure) -> list[Job]:
     A durable one that may be tried again is queued, any other is interrupted. Their fences grow,
     so that the runner changes nothing any more if it was not gone after all.
     """
-    sql = f"SELECT {COLUMNS} FROM job WHERE runner = ? AND status = 3 ORDER BY ordinal"  # noqa: S608 - a constant
+    sql = f"SELECT {COLUMNS} FROM job WHERE runner = ? AND status = 3 ORDER BY ordinal"
     jobs = [job_of(row) for row in changes.all(sql, str(uuid))]
     ended = [_give_up(changes, job, failure) for job in jobs]
     remove(changes, uuid)

@@ -73,8 +73,10 @@ TABLES = (
         UNIQUE (project, number)
     )
     """,
-    "CREATE UNIQUE INDEX job_key ON job (project, idempotency_key)"
-    " WHERE idempotency_key IS NOT NULL",
+    """
+    CREATE UNIQUE INDEX job_key ON job (project, idempotency_key)
+        WHERE idempotency_key IS NOT NULL
+    """,
     "CREATE UNIQUE INDEX job_ordinal ON job (ordinal)",
     "CREATE INDEX job_newest ON job (project, ordinal)",
     "CREATE INDEX job_nested ON job (parent, ordinal) WHERE parent IS NOT NULL",

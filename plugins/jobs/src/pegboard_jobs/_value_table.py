@@ -89,4 +89,5 @@ def _value(kind: str, text: str) -> Any:
 
 def described(rows: Rows) -> dict[str, str]:
     """Return what is said about keys."""
-    return dict(rows.all("SELECT name, description FROM value_key ORDER BY name"))  # type: ignore[arg-type]  # rows of two
+    found = rows.all("SELECT name, description FROM value_key ORDER BY name")
+    return {row[0]: row[1] for row in found}

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from threading import Condition, Thread
-from typing import Any
 
 import anyio
 from anyio.lowlevel import current_token
 
 from pegboard.errors import PegboardError
+from pegboard_jobs._post import poster
 
 __all__ = ["Watch"]
 
@@ -115,17 +115,8 @@ class _Waiter:
     def __init__(self, after: int) -> None:
         self.after = after
         self.event = anyio.Event()
-        native: Any = current_token().native_token
-        # asyncio and trio give this one thing under two names
-        self._post: Callable[[Callable[[], Any]], Any] = (
-            native.call_soon_threadsafe
-            if hasattr(native, "call_soon_threadsafe")
-            else native.run_sync_soon
-        )
+        self._post = poster(current_token())
 
     def wake(self) -> None:
-        """Set the event; a loop that has ended has nobody to wake."""
-        try:
-            self._post(self.event.set)
-        except RuntimeError:
-            return
+        """Let the task go on."""
+        self._post(self.event.set)

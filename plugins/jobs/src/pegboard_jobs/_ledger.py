@@ -1,0 +1,227 @@
+"""A store with what a process needs to work on its jobs: a runner that lives, and a watchman."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable
+from threading import Lock
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from anyio import to_thread
+
+from pegboard.contracts.job import JobDraft, JobFailure, JobStatus
+from pegboard.errors import UnavailableError
+from pegboard_jobs import _job_table, _queue_table, _runner_table
+from pegboard_jobs._identity import new_uuid
+from pegboard_jobs._liveness import LEASE, Liveness
+from pegboard_jobs._pending import Pending
+from pegboard_jobs._record import Job, now
+from pegboard_jobs._runner_table import Runner
+from pegboard_jobs._store import RecordStore, this_process
+from pegboard_jobs._sweep import Sweeper
+
+__all__ = ["Ledger"]
+
+_logger = logging.getLogger("pegboard.jobs")
+
+
+class Ledger:
+    """One store, as this process uses it.
+
+    Attributes:
+        store: The store.
+        name: Letters that tell this store from others, without its password.
+        pending: What could not be recorded yet.
+        cancels: What to call when a job of this process is asked to stop.
+
+    Args:
+        store: The store; closed with the ledger.
+        liveness: Tells who lives; closed with the ledger.
+        address: Path or URL of the store.
+        period: Seconds between two looks for dead processes.
+    """
+
+    def __init__(
+        self, store: RecordStore, liveness: Liveness, *, address: str, period: float
+    ) -> None:
+        self.store = store
+        self.name = hashlib.sha256(address.encode()).hexdigest()[:16]
+        self.pending = Pending(store)
+        self.cancels: dict[UUID, Callable[[], None]] = {}
+        self._liveness = liveness
+        self._runner: Runner | None = None
+        self._joining = Lock()
+        self._listeners: list[Callable[[list[Job]], None]] = []
+        self.sweeper = Sweeper(
+            store, liveness, period=period, runner=lambda: self._runner, stepped_in=self._stepped_in
+        )
+        self.sweeper.start()
+
+    @property
+    def runner(self) -> Runner:
+        """The runner of this process; the first time this blocks, and may fail.
+
+        Raises:
+            UnavailableError: If the store is away.
+        """
+        with self._joining:
+            if self._runner is None:
+                self._runner = self._join()
+            return self._runner
+
+    async def join(self) -> Runner:
+        """Return the runner of this process.
+
+        Raises:
+            UnavailableError: If the store is away.
+        """
+        known = self._runner
+        return await to_thread.run_sync(lambda: self.runner) if known is None else known
+
+    def listen(self, listener: Callable[[list[Job]], None]) -> Callable[[], None]:
+        """Call somebody, in a thread, when jobs were taken from a dead process; return the undo."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    # -- recording, whatever the store does ---------------------------------------------------
+
+    async def begin(self, draft: JobDraft) -> Job:
+        """Make a job that runs now; if the store is away it is made later, and has no number yet.
+
+        Raises:
+            PegboardError: If the draft is wrong.
+        """
+        draft = msgspec.structs.replace(draft, uuid=draft.uuid or new_uuid())
+        try:
+            draft = msgspec.structs.replace(draft, runner=(await self.join()).uuid)
+            return await self.store.create(draft)
+        except UnavailableError as error:
+            return self._begun_later(draft, error)
+
+    def begin_blocking(self, draft: JobDraft) -> Job:
+        """Do what `begin` does, from a thread that may block."""
+        draft = msgspec.structs.replace(draft, uuid=draft.uuid or new_uuid())
+        try:
+            draft = msgspec.structs.replace(draft, runner=self.runner.uuid)
+            return self.store.write_blocking(_job_table.create, draft, this_process())
+        except UnavailableError as error:
+            return self._begun_later(draft, error)
+
+    def _begun_later(self, draft: JobDraft, error: UnavailableError) -> Job:
+        _logger.warning("job %r is recorded later: %s", draft.title or draft.task_name, error)
+        self.record_later(_job_table.create, draft, this_process())
+        return _job_of(draft)
+
+    async def end(self, job: Job, status: JobStatus, failure: JobFailure | None = None) -> Job:
+        """Record how a job has ended; if the store is away, as soon as it is back.
+
+        Raises:
+            ConflictError: If the job was taken over, or its end is known already.
+        """
+        if len(self.pending):
+            return self._ended_later(job, status, failure)
+        try:
+            return await self.store.set_status(job.uuid, status, fence=job.fence, failure=failure)
+        except UnavailableError:
+            return self._ended_later(job, status, failure)
+
+    def end_blocking(self, job: Job, status: JobStatus, failure: JobFailure | None = None) -> Job:
+        """Do what `end` does, from a thread that may block."""
+        if len(self.pending):
+            return self._ended_later(job, status, failure)
+        try:
+            return self.store.write_blocking(
+                _job_table.set_status, job.uuid, status, fence=job.fence, failure=failure
+            )
+        except UnavailableError:
+            return self._ended_later(job, status, failure)
+
+    def _ended_later(self, job: Job, status: JobStatus, failure: JobFailure | None) -> Job:
+        self.record_later(
+            _job_table.set_status,
+            job.uuid,
+            status,
+            fence=job.fence,
+            failure=failure,
+            finish_time=now(),
+        )
+        return msgspec.structs.replace(job, status=status, failure=failure)
+
+    def record_later(self, work: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+        """Do a transaction's work as soon as the store is back."""
+        self.pending.add(lambda changes: work(changes, *args, **kwargs))
+
+    # -- what others ask of this process ------------------------------------------------------
+
+    def stop_asked(self) -> None:
+        """Tell the jobs of this process that were asked to stop; blocks."""
+        runner = self._runner
+        if runner is None or not self.cancels:
+            return
+        for uuid in self.store.read_blocking(_queue_table.asked_to_stop, runner.uuid):
+            cancel = self.cancels.pop(uuid, None)
+            if cancel is not None:
+                cancel()
+
+    def close(self) -> None:
+        """Leave: what this process still works on counts as interrupted; blocks."""
+        self.sweeper.close()
+        self.pending.close()
+        runner, self._runner = self._runner, None
+        if runner is not None:
+            failure = JobFailure(reason="exit", message="its process stopped before it was done")
+            try:
+                self.store.write_blocking(_runner_table.reclaim, runner.uuid, failure)
+            except UnavailableError as error:
+                _logger.warning("the store of jobs is away at the end: %s", error)
+        self._liveness.close()
+        self.store.close()
+
+    def _join(self) -> Runner:
+        process_id, host = this_process()
+        runner = Runner(
+            uuid=new_uuid(),
+            host=host,
+            process_id=process_id,
+            name=f"{host}:{process_id}",
+            epoch=self._liveness.epoch(),
+            start_time=now(),
+            lease=now() + LEASE,
+        )
+        self._liveness.hold(runner.uuid)
+        try:
+            self.store.write_blocking(_runner_table.add, runner)
+        except BaseException:
+            self._liveness.release(runner.uuid)
+            raise
+        return runner
+
+    def _stepped_in(self, jobs: list[Job]) -> None:
+        for job in jobs:
+            _logger.warning("job %s: %s", job.number, job.failure.message if job.failure else "")
+        for listener in list(self._listeners):
+            listener(jobs)
+
+
+def _job_of(draft: JobDraft) -> Job:
+    from datetime import UTC, datetime
+
+    time = datetime.now(UTC)
+    return Job(
+        uuid=draft.uuid or new_uuid(),
+        project=draft.project,
+        number="",
+        parent=draft.parent,
+        task_name=draft.task_name,
+        title=draft.title or draft.task_name,
+        status=draft.status,
+        kind=draft.kind,
+        creation_time=time,
+        start_time=time,
+        fence=1,
+        attempt=1,
+        owner=draft.owner,
+    )

@@ -1,0 +1,125 @@
+"""Looks for processes that have died, and takes their jobs from them.
+
+It runs in a thread of its own, so that no blocked event loop delays it.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from threading import Event, Thread
+from uuid import UUID
+
+from pegboard.contracts.job import JobFailure
+from pegboard.errors import PegboardError
+from pegboard_jobs import _runner_table
+from pegboard_jobs._liveness import LEASE, Liveness
+from pegboard_jobs._record import Job, now
+from pegboard_jobs._runner_table import Runner
+from pegboard_jobs._store import RecordStore
+
+__all__ = ["Sweeper"]
+
+RENEWAL = LEASE / 3  # seconds between two renewals of our own lease
+AFTER_FAILURE = 0.5  # seconds until the next look at a store that does not answer
+
+_logger = logging.getLogger("pegboard.jobs")
+
+
+class Sweeper:
+    """Sweeps one store until it is closed.
+
+    Args:
+        store: The store.
+        liveness: Tells who lives.
+        period: Seconds between two looks.
+        runner: Returns the runner of this process, if there is one.
+        stepped_in: Called with the jobs that were taken from somebody, in the sweeper's thread.
+    """
+
+    def __init__(
+        self,
+        store: RecordStore,
+        liveness: Liveness,
+        *,
+        period: float,
+        runner: Callable[[], Runner | None],
+        stepped_in: Callable[[list[Job]], None],
+    ) -> None:
+        self._store = store
+        self._liveness = liveness
+        self._period = period
+        self._runner = runner
+        self._stepped_in = stepped_in
+        self._stop = Event()
+        self._renewed = time.monotonic()
+        self._epoch: str | None = None
+        self._thread = Thread(target=self._run, name="jobs sweep", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """End; blocks until a sweep that is under way is done."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def sweep(self) -> list[Job]:
+        """Look once; return the jobs that were taken from somebody.
+
+        Raises:
+            PegboardError: If the store does not answer.
+        """
+        own = self._runner()
+        if own is not None:
+            self._stay_known(own)
+        runners = self._store.read_blocking(_runner_table.every)
+        others = [each for each in runners if own is None or each.uuid != own.uuid]
+        taken: list[Job] = []
+        for each in self._liveness.dead(others) if others else ():
+            taken += self._store.write_blocking(_runner_table.reclaim, each.uuid, _epitaph(each))
+            self._liveness.forget(each.uuid)
+        return taken
+
+    def _stay_known(self, own: Runner) -> None:
+        """Renew the lease in time, and the lock once the server that held it was restarted."""
+        epoch = self._liveness.epoch()
+        if self._epoch is None:
+            self._epoch = own.epoch
+        lease = now() + LEASE
+        if epoch != self._epoch:
+            self._liveness.hold(own.uuid)
+            self._store.write_blocking(_runner_table.add, _moved(own, epoch, lease))
+            self._epoch = epoch
+        elif time.monotonic() - self._renewed >= RENEWAL:
+            self._renewed = time.monotonic()
+            if not self._store.write_blocking(_runner_table.renew, own.uuid, lease):
+                _logger.error("this process was given up: what it works on was taken over")
+                self._store.write_blocking(_runner_table.add, _moved(own, epoch, lease))
+
+    def _run(self) -> None:
+        pause = 0.0
+        while not self._stop.wait(pause):
+            try:
+                taken = self.sweep()
+            except PegboardError as error:
+                _logger.warning("jobs cannot be watched now: %s", error)
+                pause = AFTER_FAILURE
+                continue
+            pause = self._period
+            if taken:
+                self._stepped_in(taken)
+
+
+def _moved(runner: Runner, epoch: str, lease: float) -> Runner:
+    import msgspec
+
+    return msgspec.structs.replace(runner, epoch=epoch, lease=lease)
+
+
+def _epitaph(runner: Runner) -> JobFailure:
+    text = f"process {runner.process_id} on {runner.host} ended without a word"
+    return JobFailure(reason="killed", message=text)
