@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     import msgspec
     from anyio.abc import TaskGroup
 
+    from pegboard._background import TaskWrapper
     from pegboard._blocking import BlockingRunner
     from pegboard._export import Export
     from pegboard._plugins import HookCaller
@@ -442,7 +443,26 @@ class App(metaclass=_AppType):
     def run_tasks(self, result: Result[Any]) -> None:
         """Start what `Result.task` was given, now that the response has left; each only once."""
         for task, context in result.take_tasks():
-            context.run(self._background.start, task)
+            context.run(partial(self._background.start, task, wrapped=True))
+
+    def wrap_tasks(self, around: TaskWrapper) -> Callable[[], None]:
+        """Let somebody run what `Result.task` was given, in their surroundings; return the undo.
+
+        `around(name, work)` awaits `work()` once and lets through what it raises.
+
+        Raises:
+            ConfigError: If somebody does so already.
+        """
+        if self._background.around is not None:
+            raise ConfigError("two plugins wrap background tasks")
+        self._background.around = around
+
+        def withdraw() -> None:
+            if self._background.around is around:
+                self._background.around = None
+
+        defer_here("background tasks", withdraw)
+        return withdraw
 
     def spawn(
         self, function: Callable[..., Coroutine[Any, Any, Any]], *args: Any, name: str = ""

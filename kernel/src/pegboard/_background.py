@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -13,9 +14,12 @@ from anyio import from_thread, to_thread
 if TYPE_CHECKING:
     from pegboard._app import App
 
-__all__ = ["BackgroundTasks", "on_event_loop"]
+__all__ = ["BackgroundTasks", "TaskWrapper", "on_event_loop"]
 
 _logger = logging.getLogger("pegboard.task")
+
+TaskWrapper = Callable[[str, Callable[[], Awaitable[None]]], Awaitable[None]]
+"""Runs a task of a name, in surroundings of its own."""
 
 
 class BackgroundTasks:
@@ -23,22 +27,39 @@ class BackgroundTasks:
 
     Attributes:
         running: How many run now.
+        around: Runs each of them in place of us, if there is somebody.
     """
 
     def __init__(self, app: App) -> None:
         self._app = app
+        self.around: TaskWrapper | None = None
         self.running = 0
         self._idle = anyio.Event()
 
-    def start(self, task: Callable[[], Any] | Awaitable[Any], *, name: str = "") -> None:
-        """Run a function (in a worker thread), a coroutine function or a coroutine."""
-        if on_event_loop():
-            self._launch(task, name or f"task {_name(task)}")
-        else:
-            from_thread.run_sync(self._launch, task, name, token=self._app.token)
+    def start(
+        self, task: Callable[[], Any] | Awaitable[Any], *, name: str = "", wrapped: bool = False
+    ) -> None:
+        """Run a function (in a worker thread), a coroutine function or a coroutine.
 
-    def _launch(self, task: Callable[[], Any] | Awaitable[Any], name: str) -> None:
-        self._app.tasks.start_soon(self._run, task, name=name)
+        Args:
+            task: What to run.
+            name: What reports call it.
+            wrapped: Whether `around` runs it, if there is somebody.
+        """
+        name = name or f"task {_name(task)}"
+        if on_event_loop():
+            self._launch(task, name, wrapped)
+        else:
+            from_thread.run_sync(self._launch, task, name, wrapped, token=self._app.token)
+
+    def _launch(
+        self,
+        task: Callable[[], Any] | Awaitable[Any],
+        name: str,
+        wrapped: bool,  # noqa: FBT001 - handed on by `run_sync`, which knows no keywords
+    ) -> None:
+        around = self.around if wrapped else None
+        self._app.tasks.start_soon(self._run, task, around, name=name)
         self.running += 1
 
     async def wait(self, timeout: float) -> bool:
@@ -49,9 +70,12 @@ class BackgroundTasks:
                 await self._idle.wait()
         return not self.running
 
-    async def _run(self, task: Callable[[], Any] | Awaitable[Any]) -> None:
+    async def _run(
+        self, task: Callable[[], Any] | Awaitable[Any], around: TaskWrapper | None
+    ) -> None:
+        work = partial(_perform, task, self._app)
         try:
-            await _perform(task, self._app)
+            await (work() if around is None else around(_name(task), work))
         except (Exception, SystemExit):
             self._app.count("tasks_failed")
             _logger.exception("background task %s failed", _name(task))

@@ -12,7 +12,7 @@ Two rules hold for every store:
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from enum import IntEnum
@@ -77,8 +77,8 @@ _FOLLOWS: dict[JobStatus, frozenset[JobStatus]] = {
     _S.UNKNOWN: frozenset(_S) - {_S.UNKNOWN},
     _S.PENDING: (_ENDS | _ACTIVE | {_S.QUEUED, _S.FILE_HOLDER, _S.TO_DELETE}),
     _S.QUEUED: _ENDS | _ACTIVE | {_S.PENDING, _S.TO_DELETE},
-    _S.RUNNING: _ENDS | {_S.QUEUED, _S.RUNNING_REMOTELY},
-    _S.RUNNING_REMOTELY: _ENDS | {_S.QUEUED, _S.RUNNING},
+    _S.RUNNING: _ENDS | {_S.QUEUED, _S.RUNNING_REMOTELY, _S.TO_DELETE},
+    _S.RUNNING_REMOTELY: _ENDS | {_S.QUEUED, _S.RUNNING, _S.TO_DELETE},
     _S.INTERRUPTED: _AGAIN,
     _S.FAILED: _AGAIN,
     _S.UNSATISFACTORY: _AGAIN,
@@ -153,6 +153,7 @@ class JobOrder(msgspec.Struct, frozen=True, kw_only=True):
         retry: When to try again.
         key: Idempotency key: a second order with the same key is the first job.
         limit: How many jobs of this queue may run at once everywhere, None for any number.
+        session: Who asked for it; it runs on their behalf.
     """
 
     target: str
@@ -165,6 +166,7 @@ class JobOrder(msgspec.Struct, frozen=True, kw_only=True):
     retry: RetryPolicy = RetryPolicy()
     key: str | None = None
     limit: int | None = None
+    session: dict[str, Any] | None = None
 
 
 class JobDraft(msgspec.Struct, frozen=True, kw_only=True):
@@ -408,8 +410,11 @@ class JobStore(Protocol):
 
     def follow(
         self, after: int = 0, *, job: UUID | None = None, project: UUID | None = None
-    ) -> AsyncIterator[JobEvent]:
-        """Yield events from the one after `after` on, then live ones, without a gap."""
+    ) -> AsyncGenerator[JobEvent, None]:
+        """Yield events from the one after `after` on, then live ones, without a gap.
+
+        It ends with the store; who stops earlier closes it (`contextlib.aclosing`).
+        """
         ...
 
     async def counts(self, project: UUID | None = None) -> dict[JobStatus, int]:

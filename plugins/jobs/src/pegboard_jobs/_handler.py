@@ -24,7 +24,7 @@ from pegboard_jobs._ledger import Ledger
 from pegboard_jobs._number import folder_of
 from pegboard_jobs._plugin_object import PluginObject, status_of_code
 from pegboard_jobs._project_table import Project
-from pegboard_jobs._record import Job, seconds
+from pegboard_jobs._record import Job
 from pegboard_jobs._tracking import Tracked, Tracking
 
 __all__ = ["AsyncDatabaseHandler"]

@@ -15,7 +15,6 @@ import msgspec
 from pegboard.contracts.job import (
     JobDraft,
     JobFailure,
-    JobOrder,
     JobProgress,
     JobQuery,
     JobStatus,
@@ -30,6 +29,8 @@ from pegboard_jobs._record import COLUMNS, Job, encoded, job_of, now, seconds
 
 __all__ = [
     "StaleError",
+    "by_number",
+    "check_fence",
     "counts",
     "create",
     "delete",
@@ -207,6 +208,20 @@ def get(rows: Rows, uuid: UUID | str) -> Job:
     row = rows.first(_BY_UUID, str(uuid))
     if row is None:
         msg = f"there is no job {uuid}"
+        raise NotFoundError(msg)
+    return job_of(row)
+
+
+def by_number(rows: Rows, project: UUID, number: str) -> Job:
+    """Return the job of a number.
+
+    Raises:
+        NotFoundError: If there is no such job.
+    """
+    sql = f"SELECT {COLUMNS} FROM job WHERE project = ? AND number = ?"
+    row = rows.first(sql, str(project), number)
+    if row is None:
+        msg = f"project {project} has no job {number}"
         raise NotFoundError(msg)
     return job_of(row)
 

@@ -25,6 +25,8 @@ from pegboard_jobs._sweep import Sweeper
 
 __all__ = ["Ledger"]
 
+DRAIN_TIMEOUT = 5.0  # seconds that an end waits for what was to be recorded before it
+
 _logger = logging.getLogger("pegboard.jobs")
 
 
@@ -122,7 +124,9 @@ class Ledger:
             ConflictError: If the job was taken over, or its end is known already.
         """
         if len(self.pending):
-            return self._ended_later(job, status, failure)
+            ended = self._ended_later(job, status, failure)
+            await to_thread.run_sync(self.pending.drain, DRAIN_TIMEOUT)
+            return ended
         try:
             return await self.store.set_status(job.uuid, status, fence=job.fence, failure=failure)
         except UnavailableError:
@@ -131,7 +135,9 @@ class Ledger:
     def end_blocking(self, job: Job, status: JobStatus, failure: JobFailure | None = None) -> Job:
         """Do what `end` does, from a thread that may block."""
         if len(self.pending):
-            return self._ended_later(job, status, failure)
+            ended = self._ended_later(job, status, failure)
+            self.pending.drain(DRAIN_TIMEOUT)
+            return ended
         try:
             return self.store.write_blocking(
                 _job_table.set_status, job.uuid, status, fence=job.fence, failure=failure

@@ -35,6 +35,7 @@ class Pending:
         self._waiting: deque[Work] = deque(maxlen=LIMIT)
         self._lock = Condition()
         self._is_closed = False
+        self._is_stuck = False
         self._thread: Thread | None = None
 
     def __len__(self) -> int:
@@ -49,13 +50,18 @@ class Pending:
             if self._thread is None:
                 self._thread = Thread(target=self._run, name="jobs pending", daemon=True)
                 self._thread.start()
-            self._lock.notify()
+            self._lock.notify_all()
+
+    def drain(self, timeout: float) -> None:
+        """Wait until all is written, but not for a store that is away; blocks."""
+        with self._lock:
+            self._lock.wait_for(lambda: not self._waiting or self._is_stuck, timeout)
 
     def close(self) -> None:
         """Try once more, and end; what could not be written is reported."""
         with self._lock:
             self._is_closed = True
-            self._lock.notify()
+            self._lock.notify_all()
         if self._thread is not None:
             self._thread.join()
         if self._waiting:
@@ -65,7 +71,11 @@ class Pending:
         pause = FIRST_PAUSE
         while self._ready():
             is_last_try = self._is_closed
-            if self._write_one():
+            is_written = self._write_one()
+            with self._lock:
+                self._is_stuck = not is_written
+                self._lock.notify_all()
+            if is_written:
                 pause = FIRST_PAUSE
                 continue
             if is_last_try:

@@ -132,7 +132,9 @@ class PluginObject:
             return
 
         def hear(*values: Any) -> None:
-            changed(self.meaning(values[-1]) if values else self.status or JobStatus.RUNNING)
+            status = self.meaning(values[-1]) if values and values[-1] is not None else self.status
+            if status is not None:
+                changed(status)
 
         signal.connect(hear)
         try:

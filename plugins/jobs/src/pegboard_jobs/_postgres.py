@@ -295,12 +295,10 @@ class PostgresDatabase:
 
     def _attempt(self, tickets: list[_Ticket]) -> list[Any]:
         connection = self._connected()
-        answers = []
         try:
             connection.execute("SELECT pg_advisory_xact_lock(%s)", (WRITE_LOCK,))
             session = Session(connection)
-            for ticket in tickets:
-                answers.append(_answer(ticket, session))
+            answers = [_answer(ticket, session) for ticket in tickets]
             connection.execute(SAVE_BATCH, (self._uuid, self._batch))
         except BaseException:
             if not connection.broken:
@@ -410,7 +408,10 @@ def _migrate(connection: Connection) -> None:
         row = connection.execute("SELECT version FROM pegboard_jobs_schema").fetchone()
         version = 0 if row is None else int(row[0])
         if version > len(STEPS):
-            msg = f"the tables of jobs are of version {version}, this code knows {len(STEPS)}: upgrade pegboard-jobs"
+            msg = (
+                f"the tables of jobs are of version {version}, this code knows {len(STEPS)}:"
+                " pip install --upgrade pegboard-jobs"
+            )
             raise ConfigError(msg)
         for step in STEPS[version:]:
             for statement in step:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from datetime import datetime
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 from uuid import UUID
 
 from pegboard.contracts.job import (
@@ -145,7 +145,7 @@ class RecordStore:
 
     async def follow(
         self, after: int = 0, *, job: UUID | None = None, project: UUID | None = None
-    ) -> AsyncIterator[JobEvent]:
+    ) -> AsyncGenerator[JobEvent, None]:
         """Yield events, those that are there and then live ones; see `JobStore.follow`."""
         seen = after
         while True:
@@ -153,8 +153,8 @@ class RecordStore:
             for event in found:
                 yield event
             seen = found[-1].seq if len(found) == PAGE else max(seen, last)
-            if len(found) < PAGE:
-                await self.watch.wait(seen)
+            if len(found) < PAGE and not await self.watch.wait(seen):
+                return
 
     async def counts(self, project: UUID | None = None) -> dict[JobStatus, int]:
         """Return how many jobs have each status; see `JobStore.counts`."""

@@ -9,7 +9,6 @@ import logging
 import time
 from collections.abc import Callable
 from threading import Event, Thread
-from uuid import UUID
 
 from pegboard.contracts.job import JobFailure
 from pegboard.errors import PegboardError

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from pathlib import Path
@@ -45,6 +45,9 @@ _logger = logging.getLogger("pegboard.jobs")
 _current: ContextVar[Tracked | None] = ContextVar("pegboard_job", default=None)
 
 
+Settle = Callable[[Job, JobStatus, JobFailure | None], Awaitable[Job]]
+
+
 class JobCancelledError(ConflictError):
     """The job was cancelled from elsewhere; its block was left early."""
 
@@ -57,13 +60,16 @@ class Tracked:
     Attributes:
         job: The record as it was when the job began.
         is_stale: Whether somebody else has taken the job over: nothing is recorded any more.
+        outcome: How it ends if its block is left without an exception; None for FINISHED.
+        result: What a durable job answers.
     """
 
     def __init__(self, ledger: Ledger, job: Job) -> None:
         self.job = job
         self.is_stale = False
-        self._ledger = ledger
         self.outcome: tuple[JobStatus, JobFailure | None] | None = None
+        self.result: Any = None
+        self._ledger = ledger
 
     @property
     def uuid(self) -> UUID:
@@ -171,18 +177,32 @@ class Tracked:
 class Tracking:
     """A block that is tracked, `async with` or, in a thread that may block, `with`.
 
+    Attributes:
+        tracked: The job, once the block was entered.
+        was_asked: Whether somebody asked for its cancellation.
+        settle: Records the end.
+
     Args:
         ledger: Where it is recorded.
         draft: The job; its parent is found where it names none.
         job: A job that runs already, in place of one that is made.
+        settle: Records the end in place of the ledger.
     """
 
-    def __init__(self, ledger: Ledger, draft: JobDraft | None, *, job: Job | None = None) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        draft: JobDraft | None,
+        *,
+        job: Job | None = None,
+        settle: Settle | None = None,
+    ) -> None:
         self._ledger = ledger
+        self.settle: Settle = settle or ledger.end
         self._draft = draft
         self._job = job
-        self._scope = anyio.CancelScope()
-        self._is_asked = False
+        self._scope: anyio.CancelScope | None = None  # none in a plain thread
+        self.was_asked = False
         self._token: Token[Tracked | None] | None = None
         self.tracked: Tracked | None = None
 
@@ -196,14 +216,15 @@ class Tracking:
         if job is None:
             job = await self._begin()
         tracked = self._enter(job)
-        post, scope = poster(current_token()), self._scope
+        post = poster(current_token())
+        scope = self._scope = anyio.CancelScope()
 
         def cancel() -> None:
-            self._is_asked = True
+            self.was_asked = True
             post(scope.cancel)
 
         self._ledger.cancels[job.uuid] = cancel
-        self._scope.__enter__()
+        scope.__enter__()
         return tracked
 
     async def __aexit__(
@@ -214,11 +235,11 @@ class Tracking:
     ) -> bool | None:
         tracked = self._leave()
         self._ledger.cancels.pop(tracked.uuid, None)
-        was_asked = self._is_asked and _is_cancellation(error)
+        was_asked = self.was_asked and _is_cancellation(error)
         status, failure = self._end(tracked, error)
         with anyio.CancelScope(shield=True), anyio.move_on_after(END_TIMEOUT) as limit:
             try:
-                tracked.job = await self._ledger.end(tracked.job, status, failure)
+                tracked.job = await self.settle(tracked.job, status, failure)
             except PegboardError as refusal:
                 tracked._lost(refusal)  # noqa: SLF001 - of this module
         if limit.cancelled_caught:
@@ -230,7 +251,7 @@ class Tracking:
                 fence=tracked.job.fence,
                 failure=failure,
             )
-        swallowed = self._scope.__exit__(kind, error, trace)
+        swallowed = self._scope.__exit__(kind, error, trace) if self._scope else None
         if was_asked:
             msg = f"job {tracked.number} ({tracked.job.title}) was cancelled"
             raise JobCancelledError(msg) from None

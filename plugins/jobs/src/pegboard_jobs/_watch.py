@@ -44,7 +44,7 @@ class Watch:
                 self._lock.notify()
 
     async def wait(self, after: int, *, timeout: float | None = None) -> bool:
-        """Wait for an event with a number above `after`; False if none came in time."""
+        """Wait for an event with a number above `after`; False if none comes, or not in time."""
         waiter = _Waiter(after)
         with self._lock:
             if self._is_closed:
@@ -56,7 +56,7 @@ class Watch:
         try:
             with anyio.move_on_after(timeout):
                 await waiter.event.wait()
-                return True
+                return not self._is_closed
             return False
         finally:
             with self._lock:

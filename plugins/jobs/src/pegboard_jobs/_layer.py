@@ -1,0 +1,117 @@
+"""What `@export(job=True)` and `@export(background=True)` put around a call."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from pegboard import Result
+from pegboard.contracts.call import Call, Stage
+from pegboard.contracts.job import JobFailure, JobStatus
+from pegboard.errors import InputError, PegboardError
+from pegboard_jobs._engine import running_order
+from pegboard_jobs._record import Job
+from pegboard_jobs._tracking import failure_of
+
+if TYPE_CHECKING:
+    from pegboard import Export
+    from pegboard_jobs._service import Jobs
+
+__all__ = ["BackgroundLayer", "TrackLayer", "told", "tracked_task"]
+
+
+class TrackLayer:
+    """Tracks each call of an export as a job.
+
+    Args:
+        jobs: The jobs of the app.
+        export: The export.
+    """
+
+    def __init__(self, jobs: Jobs, export: Export) -> None:
+        self.stage = Stage.JOB
+        self._jobs = jobs
+        self._address = export.address
+
+    def __call__(self, call: Call) -> Call:
+        """Return a call that is tracked."""
+        jobs, address = self._jobs, self._address
+
+        async def tracked(*args: Any, **kwargs: Any) -> Result[Any]:
+            if running_order.get() is not None:  # the durable job is the record of this call
+                return await _once(call, args, kwargs)
+            try:
+                async with jobs.track(address) as job:
+                    result = await call(*args, **kwargs)
+                    if result.is_error():
+                        job.outcome = _outcome(result)
+                    return result
+            except PegboardError as error:  # cancelled on request
+                return Result.from_error(error)
+
+        return tracked
+
+
+class BackgroundLayer:
+    """Queues each call of an export as a durable job, and answers with the job.
+
+    Args:
+        jobs: The jobs of the app.
+        export: The export.
+    """
+
+    def __init__(self, jobs: Jobs, export: Export) -> None:
+        self.stage = Stage.JOB
+        self._jobs = jobs
+        self._export = export
+
+    def __call__(self, call: Call) -> Call:
+        """Return a call that is queued."""
+        jobs, export = self._jobs, self._export
+
+        async def queued(*args: Any, **kwargs: Any) -> Result[Any]:
+            if running_order.get() is not None:
+                return await _once(call, args, kwargs)
+            try:
+                named = export.binding.signature.bind(*args, **kwargs).arguments
+                job = await jobs.submit(export.address, arguments=dict(named))
+            except TypeError as error:
+                return Result.from_error(InputError(str(error)))
+            except PegboardError as error:
+                return Result.from_error(error)
+            return Result.ok(told(job), info="accepted: it will run")
+
+        return queued
+
+
+async def _once(call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Result[Any]:
+    """Call what the engine runs; what it calls in its turn is tracked and queued as usual."""
+    token = running_order.set(None)
+    try:
+        return await call(*args, **kwargs)
+    finally:
+        running_order.reset(token)
+
+
+def _outcome(result: Result[Any]) -> tuple[JobStatus, JobFailure | None]:
+    error = result.__dict__.get("exception")
+    if error is not None:
+        return failure_of(error)
+    return JobStatus.FAILED, JobFailure(reason="status", message=result.info.help_text or "")
+
+
+def told(job: Job) -> dict[str, Any]:
+    """Return a job as clients are told of it: without arguments and session of its order."""
+    plain: dict[str, Any] = msgspec.to_builtins(job)
+    plain["status_name"] = job.status.name
+    order = plain.pop("order", None)
+    if order is not None:
+        plain["target"], plain["queue"] = order["target"], order["queue"]
+    return plain
+
+
+async def tracked_task(jobs: Jobs, name: str, work: Any) -> None:
+    """Run what `Result.task` was given as a job of kind `task`."""
+    async with jobs.track(name, kind="task"):
+        await work()
