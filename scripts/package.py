@@ -27,6 +27,7 @@ STORIES = {
     "pegboard-server-uvicorn": "server",
     "pegboard-database": "database",
     "pegboard-caching": "caching",
+    "pegboard-jobs": "jobs",
     "pegboard-hot-reload": "reload",
     "pegboard-locking": "locking",
     "pegboard-mods": "mods",

@@ -134,11 +134,10 @@ async def test_a_subprocess_is_nested_in_the_job_that_started_it(
 
 async def test_a_block_can_be_cancelled_from_elsewhere(run_app: RunApp) -> None:
     async with run_app() as app:
+        tracking = app.jobs.track("block")
         with pytest.raises(JobCancelledError):
-            async with app.jobs.track("block") as tracked:
-                await app.jobs.cancel(tracked.uuid)
-                await anyio.sleep_forever()
-        job = await app.jobs.get(tracked.uuid)
+            await _cancelled_inside(app, tracking)
+        job = await app.jobs.get(tracking.tracked.uuid)
         assert (job.status, job.failure.reason) == (JobStatus.INTERRUPTED, "cancelled")
 
 
@@ -344,6 +343,12 @@ async def test_a_durable_job_can_be_run_again_with_the_same_inputs(
         again = await ended(app, (await app.jobs.again(job.uuid)).uuid)
         assert (again.result, again.uuid != job.uuid) == (5, True)
         assert [each.uuid for each in await app.jobs.files(again.uuid)] == [file.uuid]
+
+
+async def _cancelled_inside(app: App, tracking: Any) -> None:
+    async with tracking as tracked:
+        await app.jobs.cancel(tracked.uuid)
+        await anyio.sleep_forever()
 
 
 def _made_due(changes: Any, time: float) -> None:

@@ -1,10 +1,8 @@
 """Tracks jobs and runs durable ones: nested, crash-proof, on SQLite or PostgreSQL."""
 
-from uuid import UUID
-
 from pegboard.contracts.job import JobOrder, JobProgress, JobQuery, JobStatus, RetryPolicy
 from pegboard.errors import ConflictError as IntegrityError
-from pegboard_jobs._default import default_ledger
+from pegboard_jobs._default import get_job
 from pegboard_jobs._file_table import Directory, File, Role
 from pegboard_jobs._handler import AsyncDatabaseHandler
 from pegboard_jobs._job_table import StaleError
@@ -36,12 +34,3 @@ __all__ = [
     "get_job",
     "open_ledger",
 ]
-
-
-async def get_job(uuid: UUID) -> Job:
-    """Return a job of the running app, or of the working directory.
-
-    Raises:
-        NotFoundError: If there is none.
-    """
-    return await default_ledger().store.get(uuid)

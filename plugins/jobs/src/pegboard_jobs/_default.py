@@ -6,11 +6,13 @@ import atexit
 import weakref
 from pathlib import Path
 from threading import Lock
+from uuid import UUID
 
 from pegboard_jobs._ledger import Ledger
 from pegboard_jobs._opening import open_ledger
+from pegboard_jobs._record import Job
 
-__all__ = ["default_ledger", "offered", "withdrawn"]
+__all__ = ["default_ledger", "get_job", "offered", "withdrawn"]
 
 FOLDER = Path(".pegboard") / "jobs"
 
@@ -46,6 +48,15 @@ def default_ledger() -> Ledger:
         if folder not in _opened:
             _opened[folder] = open_ledger(folder)
         return _opened[folder]
+
+
+async def get_job(uuid: UUID) -> Job:
+    """Return a job of the running app, or of the working directory.
+
+    Raises:
+        NotFoundError: If there is none.
+    """
+    return await default_ledger().store.get(uuid)
 
 
 def close_all() -> None:

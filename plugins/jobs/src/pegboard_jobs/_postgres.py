@@ -28,7 +28,7 @@ from pegboard_jobs._database import Changes, Rows
 from pegboard_jobs._post import poster
 from pegboard_jobs._schema import STEPS
 
-__all__ = ["PostgresDatabase", "connected"]
+__all__ = ["Connection", "LostConnectionError", "PostgresDatabase", "connected"]
 
 T = TypeVar("T")
 
@@ -63,6 +63,8 @@ SAVE_BATCH = (
 FORGET_WRITERS = "DELETE FROM pegboard_writer WHERE time < now() - interval '7 days'"
 
 Connection = psycopg.Connection[tuple[Any, ...]]
+LostConnectionError = psycopg.OperationalError
+"""The server went away, or ended our session."""
 
 _limiter: RunVar[CapacityLimiter] = RunVar("pegboard_jobs_readers")
 

@@ -10,10 +10,8 @@ from __future__ import annotations
 from threading import Lock
 from uuid import UUID
 
-import psycopg
-
 from pegboard.errors import UnavailableError
-from pegboard_jobs._postgres import Connection, connected
+from pegboard_jobs._postgres import Connection, LostConnectionError, connected
 from pegboard_jobs._record import now
 from pegboard_jobs._runner_table import Runner
 
@@ -61,7 +59,7 @@ class PostgresLiveness:
             connection = self._connected()
             try:
                 connection.execute("SELECT 1")
-            except psycopg.OperationalError:
+            except LostConnectionError:
                 connection = self._connected()
             return self._epoch or ""
 
@@ -71,7 +69,7 @@ class PostgresLiveness:
             connection = self._connected()
             try:
                 rows = connection.execute(HELD, (CLASS,)).fetchall()
-            except psycopg.OperationalError as error:
+            except LostConnectionError as error:
                 msg = "the server of jobs does not answer"
                 raise UnavailableError(msg, retry_after=1.0) from error
         held, time = {row[0] for row in rows}, now()

@@ -18,7 +18,7 @@ __all__ = ["File", "FileUse", "Job", "Project"]
 T = TypeVar("T")
 
 
-class Objects(Generic[T]):
+class _Objects(Generic[T]):
     """Finds the records of a model; blocks."""
 
     def __init__(self, get: Any) -> None:
@@ -34,7 +34,7 @@ class Objects(Generic[T]):
         return found
 
 
-class Jobs(Objects[record.Job]):
+class _Jobs(_Objects[record.Job]):
     """Finds jobs; blocks."""
 
     def filter(self, **wanted: Any) -> list[record.Job]:
@@ -46,21 +46,21 @@ class Jobs(Objects[record.Job]):
 class Job(record.Job, frozen=True, kw_only=True):
     """A job."""
 
-    objects: ClassVar = Jobs(_job_table.get)
+    objects: ClassVar = _Jobs(_job_table.get)
     DoesNotExist: ClassVar = NotFoundError
 
 
 class File(_file_table.File, frozen=True, kw_only=True):
     """A file."""
 
-    objects: ClassVar = Objects[_file_table.File](_file_table.get)
+    objects: ClassVar = _Objects[_file_table.File](_file_table.get)
     DoesNotExist: ClassVar = NotFoundError
 
 
 class Project(_Project, frozen=True, kw_only=True):
     """A project."""
 
-    objects: ClassVar = Objects[_Project](_project_table.get)
+    objects: ClassVar = _Objects[_Project](_project_table.get)
     DoesNotExist: ClassVar = NotFoundError
 
 
