@@ -6,9 +6,10 @@ from pegboard_durable._error import (
     DurableError,
     OutsideRootError,
     ReadOnlyError,
+    translated,
 )
 from pegboard_durable._name import decode_name, encode_name
-from pegboard_durable._path import create, replace, writing
+from pegboard_durable._path import create, open_file, replace, writing
 from pegboard_durable._root import Item, Root
 
 __all__ = [
@@ -22,6 +23,8 @@ __all__ = [
     "create",
     "decode_name",
     "encode_name",
+    "open_file",
     "replace",
+    "translated",
     "writing",
 ]

@@ -152,6 +152,14 @@ class Folder:
             follow_symlinks=not HAS_DESCRIPTORS,
         )
 
+    def make_link(self, name: str, target: str) -> None:
+        """Make a symbolic link.
+
+        Raises:
+            OSError: If that is not possible.
+        """
+        os.symlink(target, self._at(name), dir_fd=self._fd)
+
     def unlink(self, name: str) -> bool:
         """Remove a name; False where there was none.
 

@@ -9,9 +9,23 @@ from typing import BinaryIO
 
 from pegboard_durable._error import translated
 from pegboard_durable._folder import Folder
+from pegboard_durable._reading import open_plain
 from pegboard_durable._replacement import created, replaced
 
-__all__ = ["create", "replace", "writing"]
+__all__ = ["create", "open_file", "replace", "writing"]
+
+
+def open_file(path: str | os.PathLike[str]) -> BinaryIO:
+    """Open a plain file for reading; a pipe is refused and not waited for.
+
+    Raises:
+        FileNotFoundError: If there is none.
+        IsADirectoryError: If it is a folder.
+        OutsideRootError: If it is a pipe, socket or device.
+        DurableError: If it cannot be read.
+    """
+    with _folder("open", path) as (folder, name), translated("open", str(path)):
+        return open_plain(folder, name, str(path))
 
 
 def replace(

@@ -12,8 +12,9 @@ from pathlib import Path, PurePath
 from typing import BinaryIO
 
 from pegboard_durable._error import OutsideRootError, translated
+from pegboard_durable._reading import open_plain
 from pegboard_durable._replacement import created, replaced
-from pegboard_durable._temporary import new_name, sweep
+from pegboard_durable._temporary import link_replaced, new_name, sweep
 from pegboard_durable._walk import Walk
 
 __all__ = ["Item", "Root"]
@@ -111,13 +112,7 @@ class Root:
         """
         with translated("open", str(path)), self._begin() as walk:
             name = walk.to_name(self._parts(path))
-            fd = walk.folder.open_file(name, os.O_RDONLY)
-            try:
-                _require_file(os.fstat(fd).st_mode, str(path))
-                return os.fdopen(fd, "rb")
-            except BaseException:
-                os.close(fd)
-                raise
+            return open_plain(walk.folder, name, str(path))
 
     def replace(
         self,
@@ -273,6 +268,32 @@ class Root:
             finally:  # it is still there if the two were one already
                 walk.folder.unlink(temporary)
 
+    def make_link(
+        self,
+        path: str | os.PathLike[str],
+        target: str,
+        *,
+        durable: bool | None = None,
+    ) -> None:
+        """Make a symbolic link, in the place of a file or link that is there.
+
+        Args:
+            path: The link.
+            target: Where it leads; that may be out of the root, but nothing follows it there.
+            durable: Whether to return only when a power cut cannot undo it.
+
+        Raises:
+            IsADirectoryError: If there is a folder of that name.
+            OutsideRootError: If the path leads out of the root.
+            DurableError: If it cannot be made; what was there before is there.
+        """
+        parts = self._parts(path)
+        with translated("link", str(path)), self._begin() as walk:
+            folder = walk.to_folder(parts[:-1], make=self._folder_mode)
+            link_replaced(folder, parts[-1] if parts else ".", target)
+            if self._is_durable(durable):
+                folder.sync()
+
     def make_folder(self, path: str | os.PathLike[str]) -> None:
         """Make a folder, and those above it, where they are missing.
 
@@ -389,11 +410,4 @@ class Root:
         for root in (self.path, self._given):
             if pure.is_relative_to(root):
                 return pure.relative_to(root).parts
-        raise OutsideRootError(errno.EXDEV, f"{pure} is not below {self.path}")
-
-
-def _require_file(mode: int, path: str) -> None:
-    if stat.S_ISDIR(mode):
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
-    if not stat.S_ISREG(mode):
-        raise OutsideRootError(errno.EXDEV, f"{path} is a pipe, socket or device, and no file")
+        raise OutsideRootError(errno.EXDEV, f"{pure} is not below the root")

@@ -21,7 +21,7 @@ from pegboard_durable._folder import Folder
 if sys.platform != "win32":
     import fcntl
 
-__all__ = ["Temporary", "new_name", "sweep"]
+__all__ = ["Temporary", "link_replaced", "new_name", "sweep"]
 
 _PATTERN = re.compile(r"\.pegboard-[0-9a-f]{16}\.tmp")
 _UNSUPPORTED = frozenset({errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
@@ -74,6 +74,21 @@ def new_name() -> str:
     return f".pegboard-{secrets.token_hex(8)}.tmp"
 
 
+def link_replaced(folder: Folder, name: str, target: str) -> None:
+    """Put a symbolic link in the place of `name`.
+
+    Raises:
+        OSError: If that is not possible.
+    """
+    temporary = new_name()
+    folder.make_link(temporary, target)
+    try:
+        folder.rename(temporary, name, folder)
+    except BaseException:
+        folder.unlink(temporary)
+        raise
+
+
 def sweep(folder: Folder, older_than: float) -> int:
     """Remove the temporary files of dead writers and return how many there were.
 
@@ -91,7 +106,11 @@ def sweep(folder: Folder, older_than: float) -> int:
 
 def _remove_dead(folder: Folder, name: str, latest: float) -> bool:
     found = folder.stat(name)
-    if found is None or not stat.S_ISREG(found.st_mode) or found.st_mtime > latest:
+    if found is None or found.st_mtime > latest:
+        return False
+    if stat.S_ISLNK(found.st_mode):
+        return folder.unlink(name)  # a link is in its place a moment after it was made
+    if not stat.S_ISREG(found.st_mode):
         return False
     try:
         fd = folder.open_file(name, os.O_RDWR)

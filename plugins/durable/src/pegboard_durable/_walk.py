@@ -85,7 +85,7 @@ class Walk:
         if self._names:  # a link or `..` led to a folder: name it from the one above
             self._folders.pop()
             return self._names.pop()
-        raise OutsideRootError(errno.EISDIR, f"{'/'.join(parts) or '.'} is {self._root} itself")
+        raise OutsideRootError(errno.EISDIR, f"{'/'.join(parts) or '.'} is the root itself")
 
     def to_folder(self, parts: Sequence[str], *, make: int | None = None) -> Folder:
         """Walk to a folder and return it.
@@ -127,7 +127,7 @@ class Walk:
 
     def _climb(self) -> None:
         if not self._names:
-            raise OutsideRootError(errno.EXDEV, f"the path leads out of {self._root}")
+            raise OutsideRootError(errno.EXDEV, "the path leads out of its root")
         self._folders.pop()
         self._names.pop()
 
@@ -148,10 +148,7 @@ class Walk:
         path = PurePath(target)
         if path.anchor:
             if not path.is_relative_to(self._root):
-                where = self.at(os.path.basename(target))
-                raise OutsideRootError(
-                    errno.EXDEV, f"a link near {where} leads out of {self._root}: {target}"
-                )
+                raise OutsideRootError(errno.EXDEV, f"a link leads out of the root: {target}")
             path = path.relative_to(self._root)
             del self._names[:], self._folders[1:]
         pending.extendleft(reversed(path.parts))

@@ -1,0 +1,198 @@
+"""Reading and writing of an archive, while nothing that is there goes away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import BinaryIO
+
+from pegboard_files._archive import Archive
+from pegboard_files._codec import CodecError, compress, decompress
+from pegboard_files._error import DamagedError, translated
+from pegboard_files._index import Place
+from pegboard_files._record import EntryRecord, Meta, ObjectRecord, pack
+from pegboard_files._segment import read_record
+
+__all__ = ["Session", "session"]
+
+MOST_PENDING = 8 * 1024 * 1024  # bytes that wait in memory for an append
+MOST_OPEN = 32  # segments that are kept open
+SMALLEST_BASE = 128  # bytes below which telling differences does not pay
+
+
+@contextmanager
+def session(archive: Archive) -> Iterator[Session]:
+    """Read and write an archive in the block.
+
+    Raises:
+        WriteError: If the folder cannot be read or written.
+    """
+    with translated(), archive.using(), ExitStack() as stack:
+        yield Session(archive, stack)
+
+
+class Session:
+    """What can be done with an archive while the lock `use` is held.
+
+    Args:
+        archive: The archive.
+        stack: Closes what is opened.
+    """
+
+    def __init__(self, archive: Archive, stack: ExitStack) -> None:
+        self._archive = archive
+        self._stack = stack
+        self._files: dict[int, BinaryIO] = {}
+        self._pending: list[tuple[Meta, bytes]] = []
+        self._pending_ids: dict[bytes, ObjectRecord] = {}
+        self._pending_size = 0
+
+    def has(self, id: bytes) -> bool:  # noqa: A002  # what it is called everywhere
+        """Whether there is a content of that id."""
+        return id in self._pending_ids or self._archive.index.find(id) is not None
+
+    def put(self, content: bytes, *, like: bytes | None = None) -> bytes:
+        """Keep a content, once, and return its id; durable with the next commit.
+
+        Args:
+            content: The bytes.
+            like: Id of a content that it may be told apart from in fewer bytes.
+
+        Raises:
+            OSError: If it cannot be written.
+        """
+        name = self._archive.id_of(content)
+        if not self.has(name):
+            record, body = self._encoded(name, content, like)
+            self._add(record, self._sealed(body, name))
+        return name
+
+    def get(self, id: bytes) -> bytes:  # noqa: A002  # what it is called everywhere
+        """Return a content, checked.
+
+        Raises:
+            DamagedError: If it is missing or is not what was kept.
+        """
+        self.flush()
+        place = self._archive.index.find(id)
+        if place is None:
+            raise DamagedError(f"content {id.hex()[:16]} is missing; put its segment back")
+        where = f"{self._archive.segments.path(place.segment)}, byte {place.start}"
+        meta, body = read_record(self._file(place), place.start, place.length, where)
+        if not isinstance(meta, ObjectRecord) or meta.id != id:
+            raise DamagedError(f"{where}: another record than the index says; rebuild the index")
+        try:
+            content = self._decoded(meta, self._opened(body, id))
+        except (CodecError, ValueError) as error:
+            raise DamagedError(f"{where}: the content there cannot be read: {error}") from error
+        if self._archive.id_of(content) != id:
+            raise DamagedError(f"{where}: the content there is not what was kept")
+        return content
+
+    def commit(self, key: bytes, content: bytes) -> int:
+        """Add an entry and return its number; it and all it names are durable then.
+
+        Raises:
+            OSError: If it cannot be written; there is no such entry then.
+        """
+        with self._archive.appending():
+            number = self._archive.index.last_number(key) + 1
+            sealed = self._sealed(content, key + number.to_bytes(8, "big"))
+            entry = EntryRecord(key=key, number=number, content=sealed)
+            self._pending.append((entry, pack(entry)))
+            self._append(is_synced=True)
+            return number
+
+    def opened(self, key: bytes, number: int, content: bytes) -> bytes:
+        """Return what an entry says.
+
+        Raises:
+            DamagedError: If it is not what was committed.
+        """
+        try:
+            return self._opened(content, key + number.to_bytes(8, "big"))
+        except ValueError as error:
+            raise DamagedError(f"entry {number} cannot be read: {error}") from error
+
+    def flush(self) -> None:
+        """Append what waits, without waiting for the device.
+
+        Raises:
+            OSError: If it cannot be written.
+        """
+        if self._pending:
+            with self._archive.appending():
+                self._append(is_synced=False)
+
+    def _append(self, *, is_synced: bool) -> None:
+        records, self._pending = self._pending, []
+        self._pending_ids.clear()
+        self._pending_size = 0
+        self._archive.append(records, is_synced=is_synced)
+
+    def _add(self, record: ObjectRecord, body: bytes) -> None:
+        packed = pack(record, body)
+        self._pending.append((record, packed))
+        self._pending_ids[record.id] = record
+        self._pending_size += len(packed)
+        if self._pending_size > MOST_PENDING:
+            self.flush()
+
+    def _encoded(
+        self, name: bytes, content: bytes, like: bytes | None
+    ) -> tuple[ObjectRecord, bytes]:
+        difference = self._difference(name, content, like) if like is not None else None
+        if difference is not None:
+            return difference
+        body = compress(content)
+        if len(body) >= len(content):
+            return ObjectRecord(id=name, size=len(content), codec=0), content
+        return ObjectRecord(id=name, size=len(content), codec=1), body
+
+    def _difference(
+        self, name: bytes, content: bytes, like: bytes
+    ) -> tuple[ObjectRecord, bytes] | None:
+        """Tell the content from the one that `like` was told from, or from it, where that pays.
+
+        All differences from one base together may take as much as the base; then the next content
+        is kept in full. So a content is never more than one step away from one in full.
+        """
+        self.flush()
+        index = self._archive.index
+        place = index.find(like)
+        base = like if place is None or place.base is None else place.base
+        root = index.find(base)
+        if place is None or root is None or min(root.size, len(content)) < SMALLEST_BASE:
+            return None
+        try:
+            body = compress(content, self.get(base))
+        except DamagedError:
+            return None  # what is new is kept in full, then, and does not suffer from it
+        spent = place.spent + len(body)
+        if len(body) > root.length // 2 or spent > root.length + SMALLEST_BASE:
+            return None
+        record = ObjectRecord(id=name, size=len(content), codec=1, base=base, spent=spent)
+        return record, body
+
+    def _decoded(self, meta: ObjectRecord, body: bytes) -> bytes:
+        if meta.codec == 0:
+            return body
+        base = None if meta.base is None else self.get(meta.base)
+        return decompress(body, meta.size, base)
+
+    def _sealed(self, data: bytes, context: bytes) -> bytes:
+        seal = self._archive.seal
+        return data if seal is None else seal.seal(data, context)
+
+    def _opened(self, data: bytes, context: bytes) -> bytes:
+        seal = self._archive.seal
+        return data if seal is None else seal.open(data, context)
+
+    def _file(self, place: Place) -> BinaryIO:
+        file = self._files.get(place.segment)
+        if file is None:
+            if len(self._files) >= MOST_OPEN:
+                self._files.pop(next(iter(self._files))).close()
+            opened = self._archive.segments.open(place.segment)
+            file = self._files[place.segment] = self._stack.enter_context(opened)
+        return file
