@@ -90,7 +90,12 @@ def run(program: str, *arguments: object, number: int) -> tuple[bool, str]:
         check=False,
         capture_output=True,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *_given_path()])},
     )
     assert done.returncode in {0, -signal.SIGKILL}, done.stderr
     return done.returncode == 0, done.stdout
+
+
+def _given_path() -> list[str]:
+    given = os.environ.get("PYTHONPATH")
+    return [given] if given else []

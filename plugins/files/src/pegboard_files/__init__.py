@@ -21,6 +21,7 @@ from pegboard_files._json_file import JsonFileHandler
 from pegboard_files._metadata import FileMetadata
 from pegboard_files._progress import Progress
 from pegboard_files._version import FileVersionManager
+from pegboard_files._versioned_store import VersionedStore
 from pegboard_locking import FileLockManager
 
 __all__ = [
@@ -43,5 +44,6 @@ __all__ = [
     "PathError",
     "Progress",
     "UnstableError",
+    "VersionedStore",
     "WriteError",
 ]

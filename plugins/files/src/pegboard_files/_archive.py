@@ -212,7 +212,11 @@ class Archive:
             self.index.remove_segment(number)
         for number in numbers:
             start = known[number].scanned if number in known else 0
-            if self.segments.size(number) != start or number not in known:
+            size = self.segments.size(number) or 0
+            if size < start:  # a power cut took what was not synced, but left the index
+                self.index.remove_segment(number)
+                start = 0
+            if size != start or number not in known:
                 self._read_in(number, start)
 
     def _read_in(self, number: int, start: int) -> None:

@@ -201,6 +201,12 @@ class BackupManager:
             freed = self._repository.remove(gone)
             return {"removed": [backups[number].name for number in gone], "freed_size": freed}
 
+    def close(self) -> None:
+        """Close what is kept open; the next call opens it again."""
+        if self._opened is not None:
+            self._opened.archive.close()
+            self._opened = None
+
     async def create_backup_async(
         self,
         file_paths: Sequence[PathLike],

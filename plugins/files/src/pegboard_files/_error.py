@@ -16,6 +16,7 @@ from pegboard.errors import (
     UnavailableError,
 )
 from pegboard_durable import DurableError, OutsideRootError
+from pegboard_durable import translated as told_by_the_system
 
 __all__ = [
     "DamagedError",
@@ -94,7 +95,8 @@ def translated() -> Iterator[None]:
         WriteError: For a disk that is full, read-only or failing.
     """
     try:
-        yield
+        with told_by_the_system("use", "the file system"):
+            yield
     except PegboardError:
         raise
     except OutsideRootError as error:

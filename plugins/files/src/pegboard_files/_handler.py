@@ -241,6 +241,11 @@ class AdvancedFileHandler:
         """
         return self.version_manager.restore_version(filename, version, target_path)
 
+    def close(self) -> None:
+        """Close what versions and backups keep open; the next call opens it again."""
+        self._vault.history.close()
+        self.backup_manager.close()
+
     def _lane(self, operation: Mapping[str, Any]) -> str:
         path = operation.get("path")
         return os.path.normpath(path) if isinstance(path, str | os.PathLike) else ""

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,7 +14,7 @@ import msgspec
 
 from pegboard_durable import Root
 from pegboard_files._archive import Archive
-from pegboard_files._checksum import new_hasher
+from pegboard_files._checksum import checksum_of, new_hasher
 from pegboard_files._compaction import compact, drop
 from pegboard_files._error import DamagedError, MissingError
 from pegboard_files._metadata import FileMetadata
@@ -30,29 +31,29 @@ class Version(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
 
     Attributes:
         path: True path of the file below the base path.
-        kept_at: When it was taken, in seconds since 1970.
-        size: Bytes.
-        checksum: Digest of the content.
-        algorithm: Which digest that is.
-        pieces: Ids of the contents of its pieces.
+        algorithm: Which digest `checksum` is.
         mode: Mode of the file.
         created_at: Seconds since 1970.
         modified_at: Seconds since 1970.
         author: Who had it kept.
         comment: Why.
+        kept_at: When it was taken, in seconds since 1970.
+        size: Bytes.
+        checksum: Digest of the content.
+        pieces: Ids of the contents of its pieces.
     """
 
     path: str
-    kept_at: float
-    size: int
-    checksum: str
     algorithm: str
-    pieces: list[bytes]
     mode: int
     created_at: float
     modified_at: float
     author: str = ""
     comment: str = ""
+    kept_at: float = 0.0
+    size: int = 0
+    checksum: str = ""
+    pieces: Sequence[bytes] = ()
 
     def metadata(self, number: int) -> FileMetadata:
         """Return it as its users know it."""
@@ -105,7 +106,34 @@ class History:
             OSError: If there is no such file, or it or the archive fails.
         """
         with self._root.open(path) as file, session(self.archive) as kept:
-            return self._keep(kept, path, file, algorithm=algorithm, author=author, comment=comment)
+            found = os.fstat(file.fileno())
+            about = Version(
+                path=path,
+                algorithm=algorithm,
+                mode=found.st_mode,
+                created_at=_created_at(found),
+                modified_at=found.st_mtime,
+                author=author,
+                comment=comment,
+            )
+            return self._keep(kept, file, about)
+
+    def keep_content(self, path: str, content: bytes) -> FileMetadata:
+        """Keep a content as the next version, unless it is the last one already.
+
+        Raises:
+            OSError: If the archive fails.
+        """
+        checksum = checksum_of(content, "sha256")
+        latest = self.latest(path)
+        if latest is not None and latest.checksum == checksum:
+            return latest
+        with session(self.archive) as kept:
+            now = time.time()
+            about = Version(
+                path=path, algorithm="sha256", mode=0o600, created_at=now, modified_at=now
+            )
+            return self._keep(kept, BytesIO(content), about)
 
     def versions(
         self, path: str, *, before: int | None = None, limit: int | None = None
@@ -158,6 +186,17 @@ class History:
             raise DamagedError(f"version {number} of {path} is not what was kept")
         return version
 
+    def content(self, path: str, number: int) -> bytes:
+        """Return the content of a version, checked.
+
+        Raises:
+            MissingError: If there is none of that number.
+            DamagedError: If it is not what was kept.
+        """
+        file = BytesIO()
+        self.write_to(file, path, number)
+        return file.getvalue()
+
     def prune(self, paths: Iterable[str], rule: Retention) -> list[tuple[str, int]]:
         """Take away the versions that a rule does not keep, and return path and number of each.
 
@@ -202,20 +241,11 @@ class History:
             self._archive.close()
             self._archive = None
 
-    def _keep(
-        self,
-        kept: Session,
-        path: str,
-        file: BinaryIO,
-        *,
-        algorithm: str,
-        author: str,
-        comment: str,
-    ) -> FileMetadata:
-        key = self.archive.key(path)
+    def _keep(self, kept: Session, file: BinaryIO, about: Version) -> FileMetadata:
+        key = self.archive.key(about.path)
         last = self.archive.index.last_entry(key)
         before = [] if last is None else _version(kept, key, last.number, last.content).pieces
-        made = new_hasher(algorithm)
+        made = new_hasher(about.algorithm)
         pieces: list[bytes] = []
         size = 0
         while content := file.read(PIECE):
@@ -223,19 +253,8 @@ class History:
             size += len(content)
             like = before[len(pieces)] if len(pieces) < len(before) else None
             pieces.append(kept.put(content, like=like))
-        stat = os.fstat(file.fileno())
-        version = Version(
-            path=path,
-            kept_at=time.time(),
-            size=size,
-            checksum=made.hexdigest(),
-            algorithm=algorithm,
-            pieces=pieces,
-            mode=stat.st_mode,
-            created_at=_created_at(stat),
-            modified_at=stat.st_mtime,
-            author=author,
-            comment=comment,
+        version = msgspec.structs.replace(
+            about, kept_at=time.time(), size=size, checksum=made.hexdigest(), pieces=pieces
         )
         return version.metadata(kept.commit(key, _encode(version)))
 

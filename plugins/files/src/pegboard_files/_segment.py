@@ -143,11 +143,11 @@ class Segments:
         self.path(number).unlink(missing_ok=True)
 
 
-def read_record(file: BinaryIO, offset: int, size: int, where: str) -> tuple[Meta, bytes]:
-    """Return what a record says, and its body.
+def read_record(file: BinaryIO, offset: int, size: int) -> tuple[Meta, bytes] | None:
+    """Return what a record says, and its body; None if no whole record of that size is there.
 
     Raises:
-        DamagedError: If no whole record of that size is there.
+        OSError: If the file cannot be read.
     """
     data = os.pread(file.fileno(), size, offset)
     head = unpack_head(data)
@@ -156,7 +156,7 @@ def read_record(file: BinaryIO, offset: int, size: int, where: str) -> tuple[Met
         meta = unpack_meta(head, data[HEAD_SIZE : HEAD_SIZE + head.meta_size])
         if meta is not None and check_of(body) == head.body_check:
             return meta, body
-    raise DamagedError(f"{where}, byte {offset}: the record there is damaged")
+    return None
 
 
 def scan(file: BinaryIO, number: int, start: int = 0) -> Iterator[Found | Damage]:

@@ -78,7 +78,10 @@ class Session:
         if place is None:
             raise DamagedError(f"content {id.hex()[:16]} is missing; put its segment back")
         where = f"{self._archive.segments.path(place.segment)}, byte {place.start}"
-        meta, body = read_record(self._file(place), place.start, place.length, where)
+        found = read_record(self._file(place), place.start, place.length)
+        if found is None:
+            raise DamagedError(f"{where}: the record there is damaged")
+        meta, body = found
         if not isinstance(meta, ObjectRecord) or meta.id != id:
             raise DamagedError(f"{where}: another record than the index says; rebuild the index")
         try:

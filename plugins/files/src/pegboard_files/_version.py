@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import os
 from functools import partial
-from io import BytesIO
 
 from anyio import to_thread
 
@@ -94,9 +93,7 @@ class FileVersionManager:
             PathError: If the path leads out of the folder.
         """
         with translated():
-            file = BytesIO()
-            self._vault.history.write_to(file, self._vault.locate(filename), version)
-            return file.getvalue()
+            return self._vault.history.content(self._vault.locate(filename), version)
 
     def restore_version(
         self, filename: PathLike, version: int, target_path: PathLike | None = None
@@ -133,9 +130,7 @@ class FileVersionManager:
         """
         from_title, from_lines = self._lines(filename, old)
         to_title, to_lines = self._lines(filename, new)
-        return "".join(
-            difflib.unified_diff(from_lines, to_lines, from_title, to_title, n=context)
-        )
+        return "".join(difflib.unified_diff(from_lines, to_lines, from_title, to_title, n=context))
 
     def tracked_files(self) -> list[str]:
         """Return the files that have versions, sorted.
