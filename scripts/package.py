@@ -21,6 +21,7 @@ STORIES = {
     "pegboard": "kernel",
     "pegboard-auth": "auth",
     "pegboard-durable": "durable",
+    "pegboard-files": "files",
     "pegboard-transport-http": "http",
     "pegboard-transport-ws": "ws",
     "pegboard-server-hypercorn": "server",

@@ -61,7 +61,8 @@ def is_ours(module: str) -> bool:
 
 def third_party(path: Path) -> set[str]:
     found = {top(module) for module in imports(path)}
-    return {name for name in found if name not in sys.stdlib_module_names and not is_ours(name)}
+    known = sys.stdlib_module_names | {"compression"}  # of the library since Python 3.14
+    return {name for name in found if name not in known and not is_ours(name)}
 
 
 @each_source

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 import msgspec
 
@@ -91,7 +91,7 @@ class Vault:
         return found
 
     @contextmanager
-    def locked(self, path: str, kind: str) -> Iterator[None]:
+    def locked(self, path: str, kind: Literal["shared", "exclusive"]) -> Iterator[None]:
         """Hold the lock of a file, given by its true path.
 
         Raises:
