@@ -8,6 +8,7 @@ from typing import Any, Literal
 import pytest
 
 from pegboard import App, RequestData, Result
+from pegboard_transport_http import UploadedFile
 from tests.e2e.browser import Browser, Page
 from tests.served import served
 
@@ -42,6 +43,11 @@ def make_app() -> App:
         """Take a form with files."""
         file = form_data["file"]
         return {"size": len(file["content_base64"]), "name": file["filename"]}
+
+    @export(mod_name="shop", api=True)
+    def weigh(parcels: list[UploadedFile], note: str = "") -> list[Any]:
+        """Weigh parcels."""
+        return [note, *(len(each.read()) for each in parcels)]
 
     @export(mod_name="shop", api=True, level=10)
     def close() -> None:
@@ -159,6 +165,21 @@ def test_a_file_is_sent_with_a_form(explorer: Page, tmp_path: Path) -> None:
     shown = answer(explorer)
     assert '"size": 4' in shown
     assert "grüße.txt" in shown
+
+
+def test_files_that_an_export_takes_by_name_are_chosen_there(
+    explorer: Page, tmp_path: Path
+) -> None:
+    paths = [tmp_path / "one.txt", tmp_path / "two.txt"]
+    for path in paths:
+        path.write_bytes(path.name.encode() * len(path.name))
+    choose(explorer, "shop.weigh")
+    explorer.choose_files("input[type=file]", paths)
+    explorer.fill(".field input[type=text]", "fragile")
+    explorer.click("button[type=submit]")
+    shown = answer(explorer)
+    assert '"fragile"' in shown
+    assert shown.count("49") == 2
 
 
 def test_events_are_shown_as_they_come(explorer: Page) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from pegboard import App
+from pegboard.errors import ForbiddenError
 from pegboard_transport_http._head import HOSTS, HeadCheck, check_path
 from pegboard_transport_http._refusal import MalformedRequestError
 
@@ -48,6 +49,33 @@ def test_an_ambiguous_or_malformed_head_is_refused(
         check.fields(scope(HOST))
     with pytest.raises(MalformedRequestError):
         check.fields(scope(*headers))
+
+
+LISTED = ("Example.org", "[::1]", "127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    "host", [b"example.org", b"EXAMPLE.ORG:8080", b"[::1]:80", b"[::1]", b"127.0.0.1:5000"]
+)
+def test_a_listed_host_passes(host: bytes) -> None:
+    check = HeadCheck(LISTED)
+    for _ in range(2):
+        assert check.fields(scope((b"host", host)))[b"host"] == host
+
+
+@pytest.mark.parametrize(
+    "host", [b"evil.example", b"sub.example.org", b"example.org.", b"[::2]", b"example.org%00"]
+)
+def test_a_host_that_is_not_listed_is_refused_again_and_again(host: bytes) -> None:
+    check = HeadCheck(LISTED)
+    for _ in range(2):
+        with pytest.raises(ForbiddenError, match="allowed_hosts"):
+            check.fields(scope((b"host", host)))
+
+
+def test_a_list_of_hosts_wants_one() -> None:
+    with pytest.raises(ForbiddenError, match="without a Host header"):
+        HeadCheck(LISTED).fields(scope(version="1.0"))
 
 
 @pytest.mark.parametrize(

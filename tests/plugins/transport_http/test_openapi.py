@@ -10,6 +10,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from pegboard import App, RequestData, Result
 from pegboard.testing import HttpClient
+from pegboard_transport_http import UploadedFile
 from pegboard_transport_http._answer import answer_of
 from pegboard_transport_http._docstring import parse_docstring
 from pegboard_transport_http._schema import described, is_flat, schemas_of
@@ -111,6 +112,36 @@ async def test_form_data_is_a_form():
     operation = (await describe(upload, api_methods=["POST"]))["paths"]["/api/shop/upload"]["post"]
     kinds = {"application/x-www-form-urlencoded", "multipart/form-data"}
     assert set(operation["requestBody"]["content"]) == kinds
+
+
+FILE = {"type": "string", "format": "binary"}
+
+
+async def test_a_file_is_a_part_of_a_multipart_form():
+    def upload(picture: UploadedFile, title: str = ""): ...
+
+    operations = (await describe(upload))["paths"]["/api/shop/upload"]
+    assert list(operations) == ["post"], "a file has no place in a query"
+    content = operations["post"]["requestBody"]["content"]
+    assert list(content) == ["multipart/form-data"]
+    schema = content["multipart/form-data"]["schema"]
+    assert schema["properties"]["picture"] == FILE
+    assert schema["required"] == ["picture"]
+
+
+async def test_files_that_may_be_left_out_leave_the_other_ways_open():
+    def upload(
+        title: str, *, pictures: list[UploadedFile] = (), cover: UploadedFile | None = None
+    ): ...
+
+    operations = (await describe(upload))["paths"]["/api/shop/upload"]
+    assert [each["name"] for each in operations["get"]["parameters"]] == ["title"]
+    content = operations["post"]["requestBody"]["content"]
+    assert list(content) == ["multipart/form-data", "application/json"]
+    form = content["multipart/form-data"]["schema"]["properties"]
+    assert form["pictures"] == {"type": "array", "items": FILE, "default": []}
+    assert form["cover"] == {"anyOf": [FILE, {"type": "null"}]}
+    assert list(content["application/json"]["schema"]["properties"]) == ["title"]
 
 
 async def test_an_export_that_takes_the_request_takes_any_body():

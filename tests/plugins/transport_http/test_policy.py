@@ -165,3 +165,16 @@ async def test_a_plugin_may_answer_in_place_of_an_export() -> None:
         broken = await client.get("/api/P/broken")
         assert (broken.status, "swordfish" in broken.text) == (500, False)
     assert ("POST", "/api/P/echo", {"a": 1}) in maintenance.seen
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/P/get", "/api/P/nothing", "/sse/P/get", "/", "/docs", "/health", "/openapi.json"]
+)
+async def test_only_listed_hosts_are_served(path: str) -> None:
+    async with new_app(allowed_hosts=["testserver"]) as app:
+        client = HttpClient(app)
+        refused = await client.get(path, headers={"host": "rebound.example"})
+        assert refused.status == 403
+        assert "allowed_hosts" in refused.text
+        assert (await client.get(path)).status in {200, 404}
+        assert (await client.get(path, headers={"host": "testserver:8443"})).status in {200, 404}

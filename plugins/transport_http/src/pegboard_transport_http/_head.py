@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from pegboard.errors import ForbiddenError
 from pegboard_transport_http._refusal import MalformedRequestError
 
 if TYPE_CHECKING:
@@ -20,22 +21,28 @@ __all__ = ["Fields", "HeadCheck", "check_path"]
 Fields = Mapping[bytes, bytes]
 
 HOSTS = 1024
-"""Most hosts that are remembered as well-formed."""
+"""Most hosts that are remembered as good."""
 
 LENGTH = 18
 """Most digits of a Content-Length."""
 
 _HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]+)(?::[0-9]{0,5})?")
+_PORT = re.compile(rb":[0-9]*$")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _WATCHED = frozenset((b"content-length", b"content-type", b"host", b"transfer-encoding"))
 
 
 class HeadCheck:
-    """Checks the heads of requests; remembers the hosts that it has found well-formed."""
+    """Checks the heads of requests; remembers the hosts that it has let pass.
 
-    __slots__ = ("_hosts",)
+    Args:
+        allowed_hosts: Names, without port, under which clients reach this server; none for any.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_allowed", "_hosts")
+
+    def __init__(self, allowed_hosts: Iterable[str] = ()) -> None:
+        self._allowed = frozenset(_bare(each.lower().encode()) for each in allowed_hosts)
         self._hosts: set[bytes | None] = set()
 
     def fields(self, scope: Scope) -> dict[bytes, bytes]:
@@ -43,6 +50,7 @@ class HeadCheck:
 
         Raises:
             MalformedRequestError: If the head is ambiguous or malformed.
+            ForbiddenError: If it is for a host that is not served here.
         """
         headers = scope["headers"]
         found: dict[bytes, bytes] = dict(headers)
@@ -64,13 +72,27 @@ class HeadCheck:
             if scope.get("http_version", "1.1") == "1.1":
                 msg = "an HTTP/1.1 request needs a Host header"
                 raise MalformedRequestError(msg)
+            self._check_name(b"")
             return
         if not _HOST.fullmatch(host):
             msg = "malformed Host header"
             raise MalformedRequestError(msg)
+        self._check_name(host)
         if len(self._hosts) >= HOSTS:
             self._hosts.clear()
         self._hosts.add(host)
+
+    def _check_name(self, host: bytes) -> None:
+        """Refuse a page whose own name was made to lead here: only a list of ours shows it."""
+        if self._allowed and _bare(_PORT.sub(b"", host.lower())) not in self._allowed:
+            name = host.decode() or "a request without a Host header"
+            msg = f"{name} is not served here; see the setting allowed_hosts"
+            raise ForbiddenError(msg)
+
+
+def _bare(host: bytes) -> bytes:
+    """Return a name or address without the brackets of an IPv6 address."""
+    return host.strip(b"[]")
 
 
 def check_path(path: str) -> None:

@@ -5,7 +5,7 @@ Source: the OpenAPI specification, version 3.1.1.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from itertools import islice
 from typing import Any
 from urllib.parse import quote
@@ -22,6 +22,7 @@ from pegboard_transport_http._schema import (
     Schema,
     described,
     enveloped,
+    is_file,
     is_flat,
     schemas_of,
 )
@@ -129,10 +130,17 @@ def _described(exports: list[Export]) -> tuple[list[_Described], dict[str, Schem
 def _paths(each: _Described, components: dict[str, Schema]) -> Iterator[tuple[str, Any]]:
     export = each.export
     address = quote(f"{export.mod}/{export.name}", safe="/")
-    calls = {method.lower(): _operation(each, method, components) for method in export.methods}
+    calls = {method.lower(): _operation(each, method, components) for method in _methods(each)}
     yield f"/api/{address}", calls
     if each.answer.kind in {"result", "stream"}:
         yield f"/sse/{address}", {method: _as_events(each, calls[method]) for method in calls}
+
+
+def _methods(each: _Described) -> list[str]:
+    """Return the methods that a call can be made with: a file needs a body."""
+    needs_body = any(parameter.required and is_file(one) for parameter, one in each.parameters)
+    rest = [method for method in each.export.methods if method not in _IN_QUERY]
+    return rest if needs_body and rest else list(each.export.methods)
 
 
 def _operation(each: _Described, method: str, components: dict[str, Schema]) -> dict[str, Any]:
@@ -167,7 +175,8 @@ def _input(
     """Return the parameters in the query, and the body."""
     binding = each.export.binding
     if method in _IN_QUERY:
-        return [*map(_in_query, each.parameters), *_rest(each)], None
+        sendable = [one for one in each.parameters if not is_file(one[1])]
+        return [*map(_in_query, sendable), *_rest(each)], None
     if binding.body is None and binding.form is None:
         return [], _named_body(each, components)
     whole = [one for one in each.parameters if one[0].name in {binding.body, binding.form}]
@@ -199,22 +208,30 @@ def _named_body(each: _Described, components: dict[str, Schema]) -> dict[str, An
     binding = each.export.binding
     if not binding.has_input:
         return None
-    schema: Schema = {
-        "properties": {parameter.name: schema for parameter, schema in each.parameters},
-        "additionalProperties": binding.is_open,
-    }
     required = [parameter.name for parameter, _ in each.parameters if parameter.required]
+    files = [parameter.name for parameter, schema in each.parameters if is_file(schema)]
+    content: dict[str, Any] = {}
+    if files:
+        content[MULTIPART] = {"schema": _members(each, required)}
+    if not set(files) & set(required):
+        content[JSON] = {"schema": _members(each, required, without=files)}
+    if not files and all(is_flat(one, components) for _, one in each.parameters):
+        content |= dict.fromkeys((URLENCODED, MULTIPART), content[JSON])
+    if binding.takes_request:
+        content[ANYTHING] = {}
+    return {"required": bool(required), "content": content}
+
+
+def _members(each: _Described, required: list[str], *, without: Collection[str] = ()) -> Schema:
+    """Return the schema of an object whose members are the arguments."""
+    binding = each.export.binding
+    members = {one.name: schema for one, schema in each.parameters if one.name not in without}
+    schema: Schema = {"properties": members, "additionalProperties": binding.is_open}
     if required:
         schema["required"] = required
     if required or not binding.takes_request:
         schema["type"] = "object"  # else the export looks at the body itself
-    media_types = [JSON]
-    if all(is_flat(one, components) for _, one in each.parameters):
-        media_types += [URLENCODED, MULTIPART]
-    content: dict[str, Any] = {each: {"schema": schema} for each in media_types}
-    if binding.takes_request:
-        content[ANYTHING] = {}
-    return {"required": bool(required), "content": content}
+    return schema
 
 
 def _whole_body(each: _Described, whole: dict[str, Any]) -> dict[str, Any]:

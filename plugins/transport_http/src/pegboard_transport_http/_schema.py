@@ -15,7 +15,18 @@ from typing import Annotated, Any, TypeAlias
 
 import msgspec
 
-__all__ = ["ENVELOPE", "RESULT", "Schema", "described", "enveloped", "is_flat", "schemas_of"]
+from pegboard_transport_http._upload import UploadedFile
+
+__all__ = [
+    "ENVELOPE",
+    "RESULT",
+    "Schema",
+    "described",
+    "enveloped",
+    "is_file",
+    "is_flat",
+    "schemas_of",
+]
 
 Schema: TypeAlias = dict[str, Any]
 
@@ -26,6 +37,9 @@ _FORMATS = {
     Decimal: {"pattern": r"^[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?$"},
 }
 _FLAT = frozenset({"boolean", "integer", "null", "number", "string"})
+
+_FILE: Schema = {"type": "string", "format": "binary"}
+"""A part of a multipart form; OpenAPI 3.1 also knows other words for it, and tools know these."""
 
 RESULT = "pegboard.Result"
 """Name of the envelope among the components; dotted, so that no class of a mod is in its way."""
@@ -112,10 +126,25 @@ def is_flat(schema: Schema, components: Mapping[str, Schema]) -> bool:
     return not schema or "enum" in schema or schema.get("type") in _FLAT
 
 
+def is_file(schema: Schema) -> bool:
+    """Whether a value is an uploaded file, or several, or perhaps none."""
+    either = [each for each in schema.get("anyOf", ()) if each.get("type") != "null"]
+    if either:
+        return all(map(is_file, either))
+    if schema.get("type") == "array":
+        return is_file(schema.get("items", {}))
+    return bool(schema.get("format") == _FILE["format"])
+
+
 def _components(types: Sequence[Any]) -> tuple[tuple[Schema, ...], dict[str, Schema]]:
     return msgspec.json.schema_components(
-        types, schema_hook=lambda kind: {"title": kind.__name__}, ref_template=_REFERENCE + "{name}"
+        types, schema_hook=_unknown, ref_template=_REFERENCE + "{name}"
     )
+
+
+def _unknown(kind: type) -> Schema:
+    """Describe a type that msgspec does not know."""
+    return dict(_FILE) if kind is UploadedFile else {"title": kind.__name__}
 
 
 def _formatted(kind: Any) -> Any:

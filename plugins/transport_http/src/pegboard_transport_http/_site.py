@@ -72,7 +72,7 @@ class Site:
     def __init__(self, app: App, settings: HttpSettings) -> None:
         self._app = app
         self._settings = settings
-        self._head = HeadCheck()
+        self._head = HeadCheck(settings.allowed_hosts)
         self._compressor = Compressor(
             smallest=settings.compress_from, level=settings.compress_level
         )

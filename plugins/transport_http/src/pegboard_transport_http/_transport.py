@@ -11,7 +11,7 @@ import msgspec
 from anyio import CapacityLimiter
 
 from pegboard import Result, call_context
-from pegboard.errors import InputError, NotFoundError
+from pegboard.errors import NotFoundError, PegboardError
 from pegboard_transport_http._body import BodyReader
 from pegboard_transport_http._compression import Compressor
 from pegboard_transport_http._delivery import Delivery
@@ -62,7 +62,7 @@ class HttpTransport:
     def __init__(self, app: App, settings: HttpSettings) -> None:
         self.app = app
         self.settings = settings
-        self.head = HeadCheck()
+        self.head = HeadCheck(settings.allowed_hosts)
         self.body = BodyReader(settings)
         self.small = min(SMALL, SMALL if settings.compress_from is None else settings.compress_from)
         self.deliveries: set[Delivery] = set()
@@ -268,7 +268,7 @@ class HttpTransport:
         try:
             self.head.fields(scope)
             check_path(scope["path"])
-        except InputError as worse:
+        except PegboardError as worse:
             error = worse
         await self.refuse(scope, receive, send, error, what="request")
 

@@ -46,6 +46,9 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         compress_from: Smallest body that is compressed; None compresses nothing.
         compress_level: Level of gzip, from 1 (fast) to 9 (small).
         site: Whether the index page, the API explorer and `/openapi.json` are served.
+        allowed_hosts: Names, without port, under which clients reach this server, such as
+            `example.org`; none for any. A page whose name was made to lead here (DNS rebinding)
+            is refused only with such a list; whoever asks `/health` by address needs to be in it.
         cors_origins: Origins whose pages may call, such as `https://example.org`; `*` for all.
         cors_methods: Methods that those pages may use.
         cors_headers: Request headers that they may send; `*` for all.
@@ -75,6 +78,7 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     compress_from: Size | None = 4 * KIB
     compress_level: Annotated[int, msgspec.Meta(ge=1, le=9)] = 5
     site: bool = True
+    allowed_hosts: tuple[str, ...] = ()
     cors_origins: tuple[str, ...] = ()
     cors_methods: tuple[str, ...] = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
     cors_headers: tuple[str, ...] = ("accept", "authorization", "content-type", "last-event-id")

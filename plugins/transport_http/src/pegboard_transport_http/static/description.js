@@ -107,12 +107,13 @@ function bounds(schema) {
   return least === undefined ? `up to ${most}` : `${least} to ${most}`;
 }
 
-/** Return what kind of field a schema is edited in: text, number, boolean, enum or json. */
+/** Return what kind of field a schema is edited in: text, number, boolean, enum, file or json. */
 export function editorOf(document, schema) {
   const target = resolve(document, schema);
   const either = (target.anyOf ?? target.oneOf ?? []).filter((each) => each.type !== "null");
   if (either.length === 1) return editorOf(document, either[0]);
   if (target.enum) return "enum";
+  if ((target.items ?? target).format === "binary") return "file";
   if (target.type === "string") return "text";
   if (target.type === "integer" || target.type === "number") return "number";
   return target.type === "boolean" ? "boolean" : "json";

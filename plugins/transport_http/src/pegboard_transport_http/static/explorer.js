@@ -247,6 +247,7 @@ function drawField(argument) {
   const input = inputFor(editor, argument, id);
   const read = () => {
     try {
+      if (editor === "file") return input.files.length ? [...input.files] : undefined;
       const value = readField(editor, input.value, argument.required);
       mark(input, wrong, "");
       return value;
@@ -262,7 +263,7 @@ function drawField(argument) {
       h("span.type", {}, typeText(argument.schema)),
       argument.required && h("span.required", {}, "required")),
     h("div", {}, input, argument.description && h("p.hint", { id: `${id}-hint` }, argument.description), wrong));
-  return { name: argument.name, element, read };
+  return { name: argument.name, element, read, isFile: editor === "file" };
 }
 
 function mark(input, wrong, text) {
@@ -288,6 +289,9 @@ function inputFor(editor, argument, id) {
     const area = h("textarea", { ...common, rows: 4, spellcheck: "false", placeholder: defaultText(schema) });
     if (required) area.value = JSON.stringify(sampleOf(description, schema), null, 2);
     return area;
+  }
+  if (editor === "file") {
+    return h("input", { ...common, type: "file", multiple: typeText(schema).startsWith("list") });
   }
   return h("input", {
     ...common,
@@ -317,7 +321,9 @@ function drawBody(body) {
     h("div.field", {}, h("div", {}, h("label", { for: "kind" }, "Send as")), h("div", {}, kinds));
   if (body.fields) {
     const drawn = body.fields.map(drawField);
-    const read = () => (kind() === JSON_TYPE ? Object.fromEntries(valuesOf(drawn)) : valuesOf(drawn));
+    const read = () => (kind() === JSON_TYPE
+      ? Object.fromEntries(valuesOf(drawn.filter((each) => !each.isFile)))
+      : valuesOf(drawn));
     return { kind, read, elements: [...drawn.map((each) => each.element), choice].filter(Boolean) };
   }
   if (body.kinds[0] !== JSON_TYPE) {

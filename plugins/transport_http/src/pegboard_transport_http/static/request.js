@@ -50,8 +50,9 @@ export function buildRequest(operation, parts) {
   } else if (body !== undefined && kind === MULTIPART_TYPE) {
     init.body = new FormData();
     for (const [name, value] of body) {
-      if (value instanceof File) init.body.append(name, value, value.name);
-      else for (const [, text] of pairs(name, value)) init.body.append(name, text);
+      const files = [value].flat().filter((each) => each instanceof File);
+      for (const file of files) init.body.append(name, file, file.name);
+      if (!files.length) for (const [, text] of pairs(name, value)) init.body.append(name, text);
     }
   }
   return { url, init };
