@@ -1,19 +1,17 @@
-"""One open socket: its handlers are called in turn, and what waits for it is sent.
+"""One open socket: its handlers are called in turn.
 
-Two rules hold here. Whoever sets `_sending` owns the socket's sending side until it is unset, so
-that no two tasks send at once. Code of a mod is reached through the endpoint for each event, so
-that the next event after a reload goes to the new code.
+Code of a mod is reached through the endpoint for each event, so that the next event after a reload
+goes to the new code.
 """
 
 from __future__ import annotations
 
 import logging
-import secrets
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from anyio import CancelScope, Event, move_on_after
+from anyio import CancelScope, move_on_after
 
 from pegboard import Connection as Handshake
 from pegboard import Result, current_request, entered
@@ -23,15 +21,14 @@ from pegboard_transport_ws._endpoint import handlers_of
 from pegboard_transport_ws._failure import FIRST_SERVER_ERROR, describe
 from pegboard_transport_ws._frame import Frame, decode, encode, exceeds
 from pegboard_transport_ws._handler import Given
-from pegboard_transport_ws._outbox import Outbox
 from pegboard_transport_ws._refusal import (
     FORBIDDEN,
     POLICY_VIOLATION,
     Refusal,
     refuse,
-    shortened,
     verdict,
 )
+from pegboard_transport_ws._sending import Closing, SendingSide
 from pegboard_transport_ws._stall import Stall
 
 if TYPE_CHECKING:
@@ -41,10 +38,7 @@ if TYPE_CHECKING:
     from pegboard_transport_ws._handler import Handler, Handlers
     from pegboard_transport_ws._hub import Hub
 
-__all__ = ["Closing", "Connection"]
-
-ENOUGH = 4
-"""Pressure of the outbox above which a client is not read from; see `_converse`."""
+__all__ = ["Connection"]
 
 _logger = logging.getLogger("pegboard.transport_ws")
 
@@ -52,60 +46,32 @@ SENDABLE = (dict, list, bytes, bytearray, memoryview, msgspec.Struct)
 """What `on_message` may return for its sender; anything else, such as a count, is not sent."""
 
 
-class Closing(msgspec.Struct, frozen=True):
-    """How a connection ends.
-
-    Attributes:
-        code: Close code (RFC 6455 section 7.4, and the registry of the IANA).
-        reason: One line for people.
-    """
-
-    code: int
-    reason: str
-
-
-class Connection:
+class Connection(SendingSide):
     """One client.
 
     Attributes:
-        id: Unguessable identity.
         endpoint: The path that it is connected to.
         channels: Where it is a member.
-        outbox: What waits to be sent.
-        sent: Messages handed to the server.
         received: Messages from the client.
-        closing: How it ends, once that is decided.
     """
 
     __slots__ = (
-        "__weakref__",
         "_app",
-        "_cut_at",
-        "_drained",
         "_ended",
         "_handling",
-        "_hub",
         "_idle",
-        "_is_open",
         "_level",
         "_orphaned",
         "_receive",
         "_request",
         "_scope",
-        "_send",
-        "_sender",
-        "_sending",
         "_stall",
         "_subprotocol",
         "_values",
         "_within",
         "channels",
-        "closing",
         "endpoint",
-        "id",
-        "outbox",
         "received",
-        "sent",
     )
 
     def __init__(
@@ -118,70 +84,28 @@ class Connection:
         receive: Receive,
         send: Send,
     ) -> None:
-        self.id = secrets.token_urlsafe(16)
+        super().__init__(hub, send)
         self.channels: set[str] = set()
-        self.outbox = Outbox(hub.config)
-        self.sent = self.received = 0
-        self.closing: Closing | None = None
+        self.received = 0
         self._app = app
-        self._hub = hub
         self.endpoint = endpoint
         self._scope = scope
         self._receive = receive
-        self._send = send
-        self._drained: Event | None = None
-        self._sender: CancelScope | None = None
         self._within = CancelScope()
-        self._sending = True  # nothing is sent before the handshake is answered
-        self._is_open = self._handling = self._ended = False
+        self._handling = self._ended = False
         self._level = 0
         self._values: dict[str, Any] = {}
         self._subprotocol = _agreed(scope, hub.config.subprotocols)
-        self._cut_at: float | None = None
         self._orphaned: Export | None = None
         self._request: RequestData | None = None
         self._stall, self._idle = Stall(monotonic()), Stall(monotonic())
 
     # -- for the hub and the transport -----------------------------------------------------
 
-    def put(self, frame: Frame) -> bool:
-        """Queue a frame; False if it was not taken."""
-        if self.closing is not None:
-            return False
-        if not self.outbox.put(frame):
-            if self._hub.config.slow_consumer == "close":
-                self._give_up()
-            return False
-        if not self._sending:
-            self._sending = True
-            self._hub.senders.add(self)
-        return True
-
-    def close(self, code: int, reason: str) -> bool:
-        """Close after what waits is sent; False if that is decided already."""
-        if self.closing is not None:
-            return False
-        self.closing = Closing(code, shortened(reason))
-        self._cut_at = monotonic() + self._hub.config.close_timeout
-        self._hub.retire(self)
-        if self._drained is not None:
-            self._drained.set()
-        if not self._sending:
-            self._sending = True
-            self._hub.senders.add(self)
-        return True
-
     @property
     def is_own(self) -> bool:
         """Whether the caller is a handler of this connection: one that may wait for its client."""
         return self._handling and current_request() is self._request
-
-    async def wait_for_room(self) -> None:
-        """Wait until not much waits to be sent; if the client takes nothing, it is cut in time."""
-        while self.outbox.pressure > ENOUGH and self.closing is None:
-            if self._drained is None or self._drained.is_set():
-                self._drained = Event()
-            await self._drained.wait()
 
     def orphan(self, export: Export) -> None:
         """Close since the handler was removed; its `on_disconnect` is still called."""
@@ -405,71 +329,10 @@ class Connection:
     def _describe(self, error: BaseException, event: str) -> dict[str, Any]:
         return describe(self._app, error, f"{event} of {self.endpoint.channel_id}")
 
-    # -- sending ---------------------------------------------------------------------------
-
-    async def flush(self, scope: CancelScope) -> None:
-        """Send what waits, and the close if that is due; called by a sender."""
-        self._sender = scope
-        try:
-            while (frame := self.outbox.take()) is not None:
-                await self._send(frame.message)
-                self.sent += 1
-            if self.closing is not None:
-                code, reason = self.closing.code, self.closing.reason
-                await self._send({"type": "websocket.close", "code": code, "reason": reason})
-                self._end()
-                return  # nothing is sent any more: `_sending` stays set
-        except Exception as error:  # noqa: BLE001 - servers differ in how they say it
-            self._lose(error)
-            return
-        finally:
-            self._sender = None
-        self._sending = False
-        if self._drained is not None:
-            self._drained.set()
-
-    async def _reply(self, frame: Frame) -> None:
-        """Send to the client whose message was handled: at once, if nobody else is sending.
-
-        Waiting for a client that does not read delays nobody here but that client.
-        """
-        if self._sending or self.closing is not None:
-            self.put(frame)
-        else:
-            self._sending = True
-            if await self._is_sent(frame.message):
-                self.sent += 1
-                self._stop_sending()
-
-    async def _is_sent(self, message: Message) -> bool:
-        try:
-            await self._send(message)
-        except Exception as error:  # noqa: BLE001 - servers differ in how they say it
-            self._lose(error)
-            return False
-        return True
-
-    def _stop_sending(self) -> None:
-        """Hand the sending side over to a sender, if something waits, or to whoever comes."""
-        if self.outbox or self.closing is not None:
-            self._hub.senders.add(self)
-        else:
-            self._sending = False
-
-    def _lose(self, error: Exception) -> None:
-        _logger.debug("connection %s was lost: %r", self.id, error)
-        self.outbox.clear()
-        self.close(1006, "the connection was lost")
-        self._end()
-
-    def _give_up(self) -> None:
-        """Close a connection that does not take what it is sent."""
-        self.outbox.clear()
-        if self.close(1013, "too slow: messages were not taken"):
-            self._hub.slow_closed += 1
+    def _retire(self) -> None:
+        self._hub.retire(self)
 
     def _end(self) -> None:
-        """Let the conversation end: now, or once the handler that runs has returned."""
         self._ended = True
         if not self._handling:
             self._within.cancel()
