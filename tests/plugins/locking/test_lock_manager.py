@@ -73,10 +73,10 @@ def test_what_has_expired_is_free_and_its_owner_is_late(manager: LockManager, cl
     with pytest.raises(NotCheckedOutError):
         manager.release_lock("a", "ada")
     with pytest.raises(StaleCheckoutError, match="has ended"):
-        manager.renew(held)
+        manager.renew("a", "ada", token=held.token)
     manager.acquire_lock("a", "ben")
     with pytest.raises(StaleCheckoutError, match="is ben's now"):
-        manager.renew(held)
+        manager.renew("a", "ada", token=held.token)
     assert actions(manager) == [
         ("take", "ada", ""),
         ("expire", "ada", "ada"),
@@ -88,9 +88,11 @@ def test_a_check_out_that_is_renewed_stays(manager: LockManager, clock: Clock) -
     held = manager.acquire_lock("a", "ada")
     for _ in range(5):
         clock.now += 50
-        held = manager.renew(held)
+        held = manager.renew("a", "ada", token=held.token)
     assert held.expires_at == datetime.fromtimestamp(clock.now + 60, UTC)
-    assert manager.renew(held, lease=5).expires_at == datetime.fromtimestamp(clock.now + 5, UTC)
+    assert manager.renew(
+        "a", "ada", fence=held.fence, lease=5
+    ).expires_at == datetime.fromtimestamp(clock.now + 5, UTC)
     assert held.fence == 1
 
 
@@ -111,7 +113,7 @@ def test_only_those_who_may_break_and_steal_and_they_say_why(manager: LockManage
     stolen = manager.steal_lock("a", "root", "ada is on holiday")
     assert (stolen.owner, stolen.fence) == ("root", 2)
     with pytest.raises(StaleCheckoutError, match="is root's now"):
-        manager.renew(held)
+        manager.renew("a", "ada", token=held.token)
     assert manager.break_lock("a", "root", "never mind").owner == "root"
     assert not manager.is_locked("a")
     with pytest.raises(NotCheckedOutError):

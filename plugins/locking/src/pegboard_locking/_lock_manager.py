@@ -150,18 +150,35 @@ class LockManager:
         now = self.clock()
         return self.database.read(lambda rows: table.everyone(rows, now=now, prefix=prefix))
 
-    def renew(self, checkout: Checkout, lease: float | None = None) -> Checkout:
-        """Let a check-out last for `lease` seconds from now on.
+    def renew(
+        self,
+        filename: str,
+        user: str,
+        *,
+        token: str | None = None,
+        fence: int | None = None,
+        lease: float | None = None,
+    ) -> Checkout:
+        """Let a check-out last for a lease from now on.
+
+        Args:
+            filename: The file.
+            user: Who has it.
+            token: That of the check-out; None leaves it to the user's name.
+            fence: That of the check-out; None for the same.
+            lease: Seconds; None for what the manager was made with.
 
         Raises:
-            StaleCheckoutError: If it has ended, or is somebody else's now.
+            NotCheckedOutError: If nobody has it.
+            NotOwnerError: If somebody else has it.
+            StaleCheckoutError: If it is a later one than that of token or fence.
         """
         seconds = self.lease if lease is None else lease
 
         def renew(transaction: Transaction) -> Checkout:
-            now, path = self.clock(), checkout.path
-            token, fence = checkout.token, checkout.fence
-            found = table.require(transaction, path, now=now, token=token, fence=fence)
+            now = self.clock()
+            shown = {"owner": user, "token": token}
+            found = table.require(transaction, filename, now=now, fence=fence, **shown)
             return table.renew(transaction, found, now=now, lease=seconds)
 
         return self.database.write(renew)
