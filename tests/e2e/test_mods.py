@@ -11,13 +11,31 @@ import pytest
 from anyio.abc import TaskStatus
 from anyio.from_thread import start_blocking_portal
 
-from pegboard import App
+from pegboard import App, Session, hookimpl
 from pegboard.contracts.server import ServeSettings
 from pegboard_server_uvicorn import UvicornServer
 from tests.e2e.browser import Browser, Page
 
-PAGES = ["chat", "clock", "files", "system"]
-PLUGINS = ["transport_http", "transport_ws"]
+PAGES = ["chat", "clock", "files", "repository", "system"]
+LEVELS = {"ada": 1, "ben": 1, "mod": 5}
+
+
+class Accounts:
+    """Whoever says in a cookie who they are is believed."""
+
+    @hookimpl
+    def load_session(self, app: App, connection: Any) -> Any:
+        return self._load(str(connection.headers.get("cookie") or ""))
+
+    async def _load(self, cookie: str) -> Session | None:
+        name = cookie.partition("user=")[2].partition(";")[0]
+        if name not in LEVELS:
+            return None
+        level = LEVELS[name]
+        return Session(user_name=name, user_id=name, level=level, validated=True, anonymous=False)
+
+
+PLUGINS = ["transport_http", "transport_ws", "locking", Accounts()]
 
 
 @contextmanager
@@ -250,3 +268,67 @@ def test_the_system_page_follows_what_happens(browser: Browser, api: str) -> Non
         page.wait_for("document.querySelector('#count').textContent === '1'")
         assert page.text("#exports code") == "clock.now"
         assert page.problems == []
+
+
+def sign_in(page: Page, api: str, name: str) -> None:
+    page.goto(f"{api}/repository/page")
+    page.evaluate(f"document.cookie = 'user={name}; path=/'")
+    page.goto(f"{api}/repository/page")
+    page.wait_for(f"document.querySelector('#me').innerText.includes({name!r})")
+    page.wait_for("document.querySelector('#status').innerText === 'Live'")
+
+
+def answer(page: Page, text: str) -> None:
+    page.wait_for("document.querySelector('#dialog').open")
+    page.fill("#answer", text)
+    page.click("#dialog .primary")
+
+
+def shows(page: Page, selector: str, text: str) -> None:
+    page.wait_for(f"document.querySelector({selector!r}).innerText.includes({text!r})")
+
+
+def test_a_file_is_checked_out_and_in_and_everybody_sees_it(
+    browser: Browser, api: str, tmp_path: Path
+) -> None:
+    part, mended = tmp_path / "part <b>.txt", tmp_path / "mended.txt"
+    part.write_text("one hole")
+    mended.write_text("two holes")
+    with browser.page() as ada, browser.page() as mod:
+        sign_in(ada, api, "ada")
+        sign_in(mod, api, "mod")
+        ada.choose_files("#add", [part])
+        shows(ada, "#files", "part _b_.txt")
+        ada.click("#files button")
+        answer(ada, "a second hole")
+        shows(ada, "#files", "Check in")
+        shows(mod, "#files", "ada")
+        shows(mod, "#trail", "a second hole")
+        ada.click("#files button")
+        ada.choose_files("#pick", [mended])
+        answer(ada, "drilled")
+        shows(mod, "#trail", "checked in")
+        shows(mod, "#files", "nobody")
+        mod.click("#files button:last-child")
+        shows(mod, "#versions", "drilled")
+        assert ada.problems == mod.problems == []
+
+
+def test_a_moderator_takes_over_and_the_owner_sees_it(
+    browser: Browser, api: str, tmp_path: Path
+) -> None:
+    part = tmp_path / "part.txt"
+    part.write_text("one hole")
+    with browser.page() as ada, browser.page() as mod:
+        sign_in(ada, api, "ada")
+        sign_in(mod, api, "mod")
+        ada.choose_files("#add", [part])
+        shows(ada, "#files", "part.txt")
+        ada.click("#files button")
+        answer(ada, "")
+        shows(mod, "#files", "Take over")
+        mod.click("#files button:nth-of-type(2)")
+        answer(mod, "ada is away")
+        shows(ada, "#files", "mod")
+        shows(ada, "#trail", "ada is away")
+        assert "Check in" not in ada.text("#files")

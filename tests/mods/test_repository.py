@@ -99,7 +99,7 @@ async def test_a_file_is_added_checked_out_and_checked_in(pegboard_app: AppFacto
         assert [each["number"] for each in await guest.get("history", name="Übung.txt")] == [2, 1]
         assert await guest.read("Übung.txt") == b"two"
         assert await guest.read("Übung.txt", version="1") == b"one"
-        assert [each["action"] for each in await guest.get("audit")] == ["checkin", "take"]
+        assert [each["action"] for each in await guest.get("audit")] == ["checkin", "take", "add"]
 
 
 async def test_levels_are_enforced(pegboard_app: AppFactory) -> None:
@@ -121,7 +121,13 @@ async def test_levels_are_enforced(pegboard_app: AppFactory) -> None:
         assert late == 409
         assert (await mod.post("break_lock", name="a.txt", reason="done"))["token"] == ""
         actions = [(each["action"], each["who"]) for each in await guest.get("audit")]
-        assert actions == [("break", "mod"), ("take", "mod"), ("steal", "mod"), ("take", "ada")]
+        assert actions == [
+            ("break", "mod"),
+            ("take", "mod"),
+            ("steal", "mod"),
+            ("take", "ada"),
+            ("add", "ada"),
+        ]
 
 
 async def test_a_check_out_is_renewed_and_given_back(pegboard_app: AppFactory) -> None:

@@ -4,6 +4,16 @@ const FIRST_DELAY = 500; // milliseconds until the first attempt to come back
 const LAST_DELAY = 15_000; // and at most, after many
 const SHOWN = 100; // entries of the trail
 const RENEWALS = 3; // of an own check-out within its lease
+const DEEDS = {
+  add: "added",
+  adopt: "found changed",
+  break: "broke the check-out",
+  checkin: "checked in",
+  expire: "ran out of time",
+  release: "gave back",
+  steal: "took over",
+  take: "checked out",
+};
 const UNITS = ["B", "KiB", "MiB", "GiB"];
 
 const $ = (id) => document.getElementById(id);
@@ -69,15 +79,17 @@ function fileRow({ name, size: bytes, checkout }) {
     element("td", {}, link),
     element("td", { className: "number" }, size(bytes)),
     element("td", {}, ...holder(checkout)),
-    element("td", {}, ...actions(name, checkout), button("Versions", () => showPast(name))));
+    element("td", {}, element("div", { className: "actions" },
+      ...actions(name, checkout), button("Versions", () => showPast(name)))));
 }
 
 function holder(checkout) {
   if (!checkout) return [element("span", { className: "muted" }, "nobody")];
-  const until = checkout.expires_at ? ` until ${day.format(new Date(checkout.expires_at))}` : "";
+  const until = checkout.expires_at ? `until ${day.format(new Date(checkout.expires_at))}` : "";
   return [
     element("strong", { dir: "auto" }, checkout.owner),
-    element("span", { className: "muted", dir: "auto" }, `${until} ${checkout.comment}`),
+    element("p", { className: "hint", dir: "auto" }, checkout.comment),
+    element("p", { className: "hint" }, until),
   ];
 }
 
@@ -173,7 +185,7 @@ function trailRow({ at, who, action, path, owner, reason }) {
   return element("tr", {},
     element("td", {}, time(at)),
     element("td", { dir: "auto" }, who),
-    element("td", { dir: "auto" }, `${action}${whose}`),
+    element("td", { dir: "auto" }, `${DEEDS[action] ?? action}${whose}`),
     element("td", { dir: "auto" }, path),
     element("td", { dir: "auto" }, reason));
 }
@@ -193,9 +205,11 @@ function ask(question) {
 }
 
 function pick(use) {
-  const input = element("input", { type: "file" });
-  input.onchange = () => use(input.files[0]);
-  input.click();
+  $("pick").onchange = () => {
+    use($("pick").files[0]);
+    $("pick").value = "";
+  };
+  $("pick").click();
 }
 
 async function post(path, body) {
@@ -254,6 +268,8 @@ function say(text, kind = "") {
   $("status").textContent = text;
   $("status").className = `status ${kind}`;
 }
+
+$("adding").addEventListener("click", () => $("add").click());
 
 $("add").addEventListener("change", () => {
   addFile($("add").files[0]);

@@ -77,7 +77,8 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
         seq: Number of the entry, higher with each.
         at: When.
         path: To what file.
-        action: `take`, `release`, `checkin`, `expire`, `steal`, `break` or `adopt`.
+        action: `take`, `release`, `checkin`, `expire`, `steal` or `break`; `add` for a new file,
+            `adopt` for a content that was found in the folder.
         who: By whom.
         owner: Whose check-out it was before; empty where there was none.
         fence: Number of the check-out.

@@ -24,6 +24,7 @@ __all__ = [
     "add_version",
     "all_pending",
     "audit",
+    "audit_version",
     "break_open",
     "current",
     "everyone",
@@ -277,11 +278,19 @@ def settled(transaction: Transaction, path: str, digest: str) -> None:
 def audit(
     transaction: Transaction, checkout: Checkout, action: str, who: str, reason: str, *, now: float
 ) -> None:
-    """Write down what was done."""
+    """Write down what was done to a check-out."""
     owner = "" if action == "take" else checkout.owner
+    facts = {"owner": owner, "fence": checkout.fence, "reason": reason}
+    transaction.execute(
+        AUDIT, at=_time(now).isoformat(), path=checkout.path, action=action, who=who, **facts
+    )
+
+
+def audit_version(transaction: Transaction, version: Version, action: str, *, now: float) -> None:
+    """Write down that a version came without a check-out."""
+    facts = {"owner": "", "fence": 0, "reason": version.comment}
     at = _time(now).isoformat()
-    values = {"at": at, "path": checkout.path, "action": action, "who": who}
-    transaction.execute(AUDIT, **values, owner=owner, fence=checkout.fence, reason=reason)
+    transaction.execute(AUDIT, at=at, path=version.path, action=action, who=version.author, **facts)
 
 
 def trail(

@@ -153,6 +153,7 @@ class FileService:
             if lying is not None and lying != new and not _is_same(newest, lying):
                 found = {"author": FOUND, "comment": ""}
                 newest = table.add_version(rows, path, lying, **found, fence=0, now=now())
+                table.audit_version(rows, newest, "adopt", now=now())
             if new is None or _is_same(newest, new):
                 return None
             said = {"author": user, "comment": comment or held.comment}
@@ -220,6 +221,7 @@ class FileService:
             now = self.lock_manager.clock()
             said = {"author": user, "comment": comment}
             version = table.add_version(rows, path, new, **said, fence=0, now=now)
+            table.audit_version(rows, version, "add", now=now)
             table.pend(rows, version)
             return version
 
@@ -252,7 +254,9 @@ class FileService:
             is_settled = table.pending(rows, path) is None
             is_free = table.current(rows, path, now=now) is None
             if is_settled and is_free and not _is_same(table.head(rows, path), lying):
-                table.add_version(rows, path, lying, author=FOUND, comment="", fence=0, now=now)
+                found = {"author": FOUND, "comment": ""}
+                version = table.add_version(rows, path, lying, **found, fence=0, now=now)
+                table.audit_version(rows, version, "adopt", now=now)
 
         self._database.write(adopt)
 
