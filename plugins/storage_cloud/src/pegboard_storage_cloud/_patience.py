@@ -33,13 +33,18 @@ class Patience:
         self._last_start = clock() + timeout * (1 - REQUEST_SHARE)
         self._has_failed = False
 
+    @property
+    def is_over(self) -> bool:
+        """Whether there is no time left for another request."""
+        return self._clock() > self._last_start
+
     def admit(self, path: str) -> None:
         """Let a request begin.
 
         Raises:
             UnavailableError: If there is no time left for one.
         """
-        if self._clock() <= self._last_start:
+        if not self.is_over:
             return
         if self._has_failed:
             raise UnavailableError(f"{path} was not reached in time: try again", retry_after=1.0)

@@ -205,7 +205,7 @@ class S3Remote:
             result = obstore.get(store, path)
         except FileNotFoundError as error:
             if "NoSuchBucket" in str(error):
-                raise ConfigError(f"there is no bucket {self._bucket}: create it") from error
+                raise
             return None
         return bytes(result.bytes()), result.meta["e_tag"]
 
@@ -223,11 +223,13 @@ class S3Remote:
         while True:
             patience.admit(below)
             try:
-                return self._call(self._list, below, after=after, limit=limit)
+                return self._call(self._list, below, patience, after=after, limit=limit)
             except UnavailableError as error:
                 patience.excuse(error)
 
-    def _list(self, store: S3Store, below: str, *, after: str, limit: int) -> PathPage:
+    def _list(
+        self, store: S3Store, below: str, patience: Patience, *, after: str, limit: int
+    ) -> PathPage:
         start = self._prefix + after if after else None
         paths: list[str] = []
         for batch in obstore.list(store, below, offset=start, chunk_size=limit + 1):
@@ -236,6 +238,8 @@ class S3Remote:
                     paths.append(each["path"].removeprefix(self._prefix))
                 if len(paths) > limit:
                     return PathPage(paths=paths[:limit], cursor=paths[limit - 1])
+            if patience.is_over:  # where much was removed: the caller goes on from here
+                return PathPage(paths=paths, cursor=batch[-1]["path"].removeprefix(self._prefix))
         return PathPage(paths=paths)
 
     def _call(self, function: Callable[..., T], path: str, *args: Any, **options: Any) -> T:
@@ -250,9 +254,9 @@ class S3Remote:
                 "plugins.storage_cloud.s3_access_key_id and s3_secret_access_key, or the "
                 "environment or profile that they come from"
             ) from error
+        except FileNotFoundError as error:
+            raise ConfigError(f"there is no bucket {self._bucket}: create it") from error
         except BaseError as error:
-            if "NoSuchBucket" in str(error):
-                raise ConfigError(f"there is no bucket {self._bucket}: create it") from error
             raise UnavailableError(
                 f"the S3 service of bucket {self._bucket} does not answer: {_reason(error)}"
             ) from error
