@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-BACKENDS = ["local"]
+BACKENDS = ["local", "s3", "redis"]
 
 
 @dataclass(frozen=True)

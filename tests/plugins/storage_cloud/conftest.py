@@ -1,7 +1,6 @@
 """Services in processes of their own, and stores on them."""
 
-from collections.abc import Callable, Iterator
-from itertools import count
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,26 +15,6 @@ from pegboard_storage_cloud._remote import Remote
 from pegboard_storage_cloud._s3 import S3Access, S3Remote
 from tests.servers.redis import RedisServer
 from tests.servers.s3 import S3Server
-
-_prefixes = count()
-
-
-@pytest.fixture(scope="session")
-def s3_server() -> Iterator[S3Server]:
-    with S3Server() as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    with RedisServer(tmp_path_factory.mktemp("redis")) as server:
-        yield server
-
-
-@pytest.fixture
-def prefix() -> str:
-    """A part of the service that no other test writes to."""
-    return f"test{next(_prefixes)}"
 
 
 def s3_remote(
