@@ -1,7 +1,7 @@
 """An S3 server in a process of its own: moto, which honours the conditions of requests.
 
 With a recording it can be killed and started again on the same port with what it held: every
-request is written down before it is answered. It can be told to ignore conditions, as some
+change is written down before it is made. It can be told to ignore conditions, as some
 services do.
 """
 
@@ -101,20 +101,41 @@ def ignoring_conditions(application: WSGIApplication) -> WSGIApplication:
     return ignoring
 
 
-def one_at_a_time(application: WSGIApplication) -> WSGIApplication:
-    """Wrap an application so that it is recorded in the order in which it answers."""
+def atomic(application: WSGIApplication) -> WSGIApplication:
+    """Wrap an application so that it makes one change at a time.
+
+    moto looks at a condition first and at its objects again later, and another request may come
+    in between; a real service looks once.
+    """
     lock = Lock()
 
-    def serialised(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    def changing(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if environ["REQUEST_METHOD"] in {"GET", "HEAD"}:
+            return application(environ, start_response)
         with lock:
             return application(environ, start_response)
 
-    return serialised
+    return changing
+
+
+def recorded(application: WSGIApplication) -> WSGIApplication:
+    """Wrap an application so that changes, and nothing else, are recorded."""
+    from moto.moto_api import recorder
+
+    def recording(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if environ["REQUEST_METHOD"] in {"GET", "HEAD"}:
+            return application(environ, start_response)
+        recorder.start_recording()
+        try:
+            return application(environ, start_response)
+        finally:
+            recorder.stop_recording()
+
+    return recording
 
 
 def serve(port: int, *, recording: Path | None, ignore_conditions: bool) -> None:
     """Play the recording, if there is one, then serve until the process is killed."""
-    from moto.moto_api import recorder
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
     logging.getLogger("werkzeug").disabled = True
@@ -122,9 +143,9 @@ def serve(port: int, *, recording: Path | None, ignore_conditions: bool) -> None
     if ignore_conditions:
         application = ignoring_conditions(application)
     if recording is not None:
-        application = one_at_a_time(application)
         play(application, recording)
-        recorder.start_recording()
+        application = recorded(application)
+    application = atomic(application)
     server = listen(application, port)
     print("ready", flush=True)
     server.serve_forever()

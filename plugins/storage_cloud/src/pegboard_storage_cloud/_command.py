@@ -10,6 +10,7 @@ from typing import Literal
 import anyio
 import click
 import msgspec
+from anyio import to_thread
 
 from pegboard import App
 from pegboard.contracts.storage import FileKey
@@ -17,10 +18,11 @@ from pegboard.errors import PegboardError
 from pegboard_database import Database
 from pegboard_storage_cloud._outbox import OUTBOX, Outbox, Waiting
 from pegboard_storage_cloud._services import Services, outbox_path
-from pegboard_storage_cloud.config import StorageCloudConfig
 
 __all__ = ["outbox"]
 
+NAME = "storage_cloud"
+READ_ONLY = {"plugins": {NAME: {"outbox": False, "stale_reads": False}}}
 COLUMNS = ("number", "state", "since", "size", "file", "service")
 
 _project = click.option(
@@ -67,7 +69,7 @@ def export(project: Path, number: int, target: Path) -> None:
         item = box.get(number)
     if item.data is None:
         raise click.ClickException(f"number {number} removes the file: it has no content")
-    with target.open("xb") as file:
+    with _translated(), target.open("xb") as file:
         file.write(item.data)
 
 
@@ -87,12 +89,7 @@ def keep(project: Path, number: int, whose: Literal["mine", "theirs"]) -> None:
 def send(context: click.Context, project: Path) -> None:
     """Send what waits, now; status 1 if a service is away."""
     with _translated():
-        services = Services(*anyio.run(_read, project))
-        services.open()
-        try:
-            away = services.send()
-        finally:
-            services.close()
+        away = anyio.run(_send, project)
     for each in away:
         click.secho(f"{each} is away: what waits for it stays", fg="yellow", err=True)
     context.exit(1 if away else 0)
@@ -102,7 +99,7 @@ def send(context: click.Context, project: Path) -> None:
 def _opened(project: Path) -> Iterator[Outbox]:
     """Open the outbox of a project."""
     with _translated():
-        _, data = anyio.run(_read, project)
+        data = anyio.run(_data, project)
         with Database(outbox_path(data), OUTBOX) as database:
             yield Outbox(database, "", limit=0)
 
@@ -116,10 +113,16 @@ def _translated() -> Iterator[None]:
         raise click.ClickException(str(error)) from error
 
 
-async def _read(project: Path) -> tuple[StorageCloudConfig, Path]:
-    """Return the settings of a project, and its data folder."""
-    async with App(project=project, plugins=[], mods=[]) as app:
-        return app.config.section("plugins.storage_cloud", StorageCloudConfig), app.data
+async def _data(project: Path) -> Path:
+    """Return the data folder of a project, without sending anything."""
+    async with App(project=project, plugins=[NAME], mods=[], config=READ_ONLY) as app:
+        return app.data
+
+
+async def _send(project: Path) -> list[str]:
+    """Send what waits; return the services that are away."""
+    async with App(project=project, plugins=[NAME], mods=[]) as app:
+        return await to_thread.run_sync(app.service(Services).send)
 
 
 def _row(item: Waiting) -> dict[str, str | int]:

@@ -65,6 +65,7 @@ class StorageCloudPlugin:
         services = Services(app.settings("storage_cloud"), app.data)
         await to_thread.run_sync(services.open)
         self._services[app] = services
+        app.provide(Services, services)
         try:
             async with anyio.create_task_group() as group:
                 group.start_soon(services.deliver)
