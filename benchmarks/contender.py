@@ -79,4 +79,15 @@ CACHE = (
     _contender("cashews @cache", "cache_cashews", "cashews"),
     _contender("pegboard memory_cache", "cache_pegboard", "pegboard", "pegboard-caching"),
 )
-ALL = {contender.key: contender for contender in HTTP + SOCKET + CALL + CACHE}
+CLOUD_S3 = (
+    _contender("pegboard on S3", "cloud_pegboard_s3", "pegboard-storage-cloud", "obstore"),
+    _contender("obstore", "cloud_obstore", "obstore"),
+    _contender("boto3", "cloud_boto3", "boto3"),
+    _contender("aiobotocore", "cloud_aiobotocore", "aiobotocore"),
+)
+CLOUD_REDIS = (
+    _contender("pegboard on Redis", "cloud_pegboard_redis", "pegboard-storage-cloud", "redis"),
+    _contender("redis-py", "cloud_redis", "redis"),
+)
+_GROUPS = (HTTP, SOCKET, CALL, CACHE, CLOUD_S3, CLOUD_REDIS)
+ALL = {contender.key: contender for group in _GROUPS for contender in group}

@@ -1,6 +1,6 @@
 """A process that measures one contender in process, batch by batch, as it is told.
 
-Run as ``python -m benchmarks.worker asgi|call CONTENDER``. It prints one JSON line when ready
+Run as ``python -m benchmarks.worker asgi|call|cloud CONTENDER``. It prints one JSON line when ready
 (the cases and the length of each answer in bytes), then reads lines ``CASE COUNT`` and prints the
 processor time in nanoseconds that the batch took. Each contender in a process of its own: no
 contender pays for another one's heap, monkey patches or specialised byte code.
@@ -25,6 +25,9 @@ Batch: TypeAlias = Callable[[int], Awaitable[object]]
 WARM_UP = 2_000
 """Calls before the first batch: enough for the interpreter to specialise the byte code."""
 
+WARM_UPS = {"cloud": 200}
+"""Where it is the documents that have to be there."""
+
 
 @asynccontextmanager
 async def _open_asgi(
@@ -46,13 +49,21 @@ async def _open_call(
         yield {"call": run}, {}
 
 
-_OPEN = {"asgi": _open_asgi, "call": _open_call}
+@asynccontextmanager
+async def _open_cloud(
+    contender: Contender,
+) -> AsyncIterator[tuple[dict[str, Batch], dict[str, int]]]:
+    async with contender.open("open_cloud") as batches:
+        yield batches, {}
+
+
+_OPEN = {"asgi": _open_asgi, "call": _open_call, "cloud": _open_cloud}
 
 
 async def _serve(kind: str, contender: Contender) -> None:
     async with _OPEN[kind](contender) as (batches, sizes):
         for batch in batches.values():
-            await batch(WARM_UP)
+            await batch(WARM_UPS.get(kind, WARM_UP))
         gc.collect()
         print(json.dumps({"cases": list(batches), "sizes": sizes}), flush=True)
         for line in sys.stdin:
