@@ -96,3 +96,20 @@ def test_the_mode_of_the_database_is_that_of_the_storage_which_need_not_be_insta
     assert config._lookup("plugins.storage") == {"mode": "CB"}
     config.check_plugins([])
     assert load(tmp_path, "app: {name: a}")._lookup("plugins.storage") == {}
+
+
+def test_the_services_of_the_database_are_those_of_the_cloud_store(tmp_path):
+    text = """
+        database:
+          redis: {url: "redis://h", username: u, password: p, db_index: 0}
+          minio: {endpoint: "h:9000", access_key: a, secret_key: s, bucket: b, use_ssl: false}
+    """
+    assert load(tmp_path, dedent(text))._lookup("plugins.storage_cloud") == {
+        "redis_url": "redis://h",
+        "redis_username": "u",
+        "redis_password": "p",
+        "s3_endpoint": "h:9000",
+        "s3_bucket": "b",
+        "s3_access_key_id": "a",
+        "s3_secret_access_key": "s",
+    }

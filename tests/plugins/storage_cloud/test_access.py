@@ -71,6 +71,19 @@ def test_region_and_endpoint_come_from_the_usual_places(home: Path, tmp_path: Pa
     assert (options["region"], options["endpoint"]) == ("here", "https://set.example")
 
 
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("http://s3.example", "http://s3.example"),
+        ("s3.example:9000", "https://s3.example:9000"),
+        ("127.0.0.1:9000", "http://127.0.0.1:9000"),
+    ],
+)
+def test_an_address_without_a_scheme_means_tls(address: str, expected: str, tmp_path: Path) -> None:
+    options = s3_options(settings(s3_endpoint=address), {}, tmp_path)
+    assert options["endpoint"] == expected
+
+
 def test_where_nobody_names_credentials_the_role_of_the_machine_decides(tmp_path: Path) -> None:
     assert set(s3_options(settings(), {}, tmp_path)) == {"region", "virtual_hosted_style_request"}
 
@@ -99,7 +112,7 @@ def test_half_a_key_and_an_unknown_profile_are_mistakes(
         ("cloud", {}, {"REDIS_URL": "redis://h"}, "redis"),
         ("cloud", {"s3_bucket": "b", "redis_url": "redis://h", "service": "redis"}, {}, "redis"),
         ("s3", {"s3_bucket": "b", "redis_url": "redis://h"}, {}, "s3"),
-        ("cloud", {"s3_bucket": "b", "redis_url": "redis://h"}, {}, "could be s3 or redis"),
+        ("cloud", {"s3_bucket": "b", "redis_url": "redis://h"}, {}, "s3"),
         ("cloud", {}, {}, "s3_bucket or redis_url"),
         ("s3", {"redis_url": "redis://h"}, {}, "needs plugins.storage_cloud.s3_bucket"),
         (

@@ -19,7 +19,7 @@ from tests.backend import Backend
 
 ROOT = Path(__file__).parents[3]
 PROCESSES = 4
-INCREMENTS = int(os.environ.get("PEGBOARD_TEST_INCREMENTS", "15"))
+INCREMENTS = int(os.environ.get("PEGBOARD_TEST_INCREMENTS", "8"))
 """What each process counts; 500 for the full run."""
 
 

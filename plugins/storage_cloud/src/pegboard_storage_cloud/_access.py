@@ -18,6 +18,7 @@ __all__ = ["chosen_service", "configured_services", "open_remote", "s3_options"]
 
 DEFAULT_REGION = "us-east-1"
 CREDENTIALS = ("access_key_id", "secret_access_key", "session_token")
+LOOPBACK = frozenset({"127.0.0.1", "localhost"})
 EXTRAS = {"obstore": "s3", "redis": "redis"}
 """What a missing module is installed with."""
 
@@ -32,17 +33,13 @@ def chosen_service(backend: str, settings: StorageCloudConfig, services: list[st
     """Return the service that a backend means.
 
     Raises:
-        ConfigError: If there is none, or more than one.
+        ConfigError: If there is no such service.
     """
     wanted = settings.service if backend == "cloud" else backend
-    if wanted == "auto" and len(services) == 1:
-        return services[0]
+    if wanted == "auto" and services:
+        return "s3" if "s3" in services else services[0]
     if wanted in services:
         return wanted
-    if wanted == "auto" and services:
-        raise ConfigError(
-            'backend "cloud" could be s3 or redis: say which one in plugins.storage_cloud.service'
-        )
     missing = {"s3": "s3_bucket", "redis": "redis_url"}.get(wanted, "s3_bucket or redis_url")
     raise ConfigError(f'backend "{backend}" needs plugins.storage_cloud.{missing}')
 
@@ -63,13 +60,25 @@ def s3_options(
         raise ConfigError(f"plugins.storage_cloud.s3_profile: there is no profile {name!r}")
     region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION")
     endpoint = environ.get("AWS_ENDPOINT_URL_S3") or environ.get("AWS_ENDPOINT_URL")
+    address = settings.s3_endpoint or endpoint or profile.get("endpoint_url")
     options: dict[str, Any] = {
         "region": settings.s3_region or region or profile.get("region") or DEFAULT_REGION,
-        "endpoint": settings.s3_endpoint or endpoint or profile.get("endpoint_url"),
+        "endpoint": None if address is None else _with_scheme(address),
         "virtual_hosted_style_request": settings.s3_virtual_hosts,
         **_credentials(settings, environ, profile),
     }
     return {key: value for key, value in options.items() if value is not None}
+
+
+def _with_scheme(address: str) -> str:
+    """Return an address that says how to speak: `host:port` alone means TLS, but on this machine.
+
+    So it stands in a `tb-manifest.yaml`.
+    """
+    if "://" in address:
+        return address
+    host = address.partition(":")[0]
+    return f"http://{address}" if host in LOOPBACK else f"https://{address}"
 
 
 def _credentials(

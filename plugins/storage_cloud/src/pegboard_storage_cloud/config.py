@@ -16,8 +16,8 @@ class StorageCloudConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     """What can be set.
 
     Attributes:
-        service: What `backend="cloud"` means: `s3`, `redis`, or `auto` for the one that has a
-            bucket or an address here.
+        service: What `backend="cloud"` means: `s3`, `redis`, or `auto` for S3 if there is a bucket,
+            else Redis.
         prefix: What the names of all objects and keys begin with.
         shared: Whether several processes may write. An S3 service that ignores conditions is
             refused then; with `false` it may be used, by one process.
@@ -33,8 +33,8 @@ class StorageCloudConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
             `retry_pause_max`.
         retry_pause_max: The longest such pause.
         s3_bucket: Bucket for the files. It has to exist.
-        s3_endpoint: Address of the service, such as `https://s3.example.org`; empty for that of
-            `AWS_ENDPOINT_URL_S3` or `AWS_ENDPOINT_URL`, else Amazon's.
+        s3_endpoint: Address of the service, such as `https://s3.example.org`; `https://` may be
+            left out. Empty for that of `AWS_ENDPOINT_URL_S3` or `AWS_ENDPOINT_URL`, else Amazon's.
         s3_region: Region; empty for that of the environment or profile, else `us-east-1`.
         s3_profile: Profile of `~/.aws`; empty for that of `AWS_PROFILE`, else `default`.
         s3_access_key_id: Name of the key; empty for that of the environment, the profile, or the
