@@ -302,15 +302,34 @@ def test_a_root_that_follows_nothing_refuses_links_that_stay_below_it(tmp_path: 
     assert Root(tmp_path).read("link") == Root(tmp_path).read("other/real") == b"1"
 
 
-def test_what_is_in_a_file_can_be_preserved_under_a_second_name(root: Root) -> None:
-    root.replace("a/file", b"1")
-    root.preserve("a/file", "file~")
-    root.preserve("a/file", "file~")  # two names of one content
-    root.replace("a/file", b"2")
-    assert (root.read("a/file"), root.read("a/file~")) == (b"2", b"1")
-    root.preserve("a/file", "file~")
-    root.replace("a/file", b"3")
-    assert (root.read("a/file"), root.read("a/file~")) == (b"3", b"2")
-    with pytest.raises(FileNotFoundError):
-        root.preserve("a/none", "none~")
-    assert sorted(path.name for path in (root.path / "a").iterdir()) == ["file", "file~"]
+def test_a_place_reads_and_writes_the_files_of_one_folder(root: Root) -> None:
+    with root.place("a/b", make=True) as place:
+        place.replace("file", b"1")
+        place.preserve("file", "file~")
+        place.preserve("file", "file~")  # two names of one content
+        place.replace("file", b"2")
+        assert (place.read("file"), place.read("file~")) == (b"2", b"1")
+        place.preserve("file", "file~")
+        place.replace("file", b"3", mode=0o640)
+        assert (place.read("file"), place.read("file~")) == (b"3", b"2")
+        for act in (lambda: place.read("none"), lambda: place.preserve("none", "none~")):
+            with pytest.raises(FileNotFoundError):
+                act()
+        assert place.remove("file~")
+        assert not place.remove("file~")
+    assert root.read("a/b/file") == b"3"
+    assert [path.name for path in (root.path / "a" / "b").iterdir()] == ["file"]
+    with pytest.raises(FileNotFoundError), root.place("none"):
+        pass
+
+
+def test_a_place_follows_no_link_and_opens_no_pipe(root: Root, outside: Path) -> None:
+    root.make_folder("a")
+    (root.path / "a" / "link").symlink_to(outside / "secret")
+    os.mkfifo(root.path / "a" / "pipe")
+    with root.place("a") as place:
+        for name in ("link", "pipe"):
+            with pytest.raises(OutsideRootError):
+                place.read(name)
+        place.replace("link", b"new")  # in its place, and not through it
+    assert (outside / "secret").read_bytes() == b"secret"

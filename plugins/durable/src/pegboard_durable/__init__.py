@@ -10,6 +10,7 @@ from pegboard_durable._error import (
 )
 from pegboard_durable._name import decode_name, encode_name
 from pegboard_durable._path import create, open_file, replace, writing
+from pegboard_durable._place import Place
 from pegboard_durable._root import Item, Root
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "DurableError",
     "Item",
     "OutsideRootError",
+    "Place",
     "ReadOnlyError",
     "Root",
     "create",

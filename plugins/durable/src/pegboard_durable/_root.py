@@ -12,9 +12,10 @@ from pathlib import Path, PurePath
 from typing import BinaryIO
 
 from pegboard_durable._error import OutsideRootError, translated
+from pegboard_durable._place import Place
 from pegboard_durable._reading import open_plain
 from pegboard_durable._replacement import created, replaced
-from pegboard_durable._temporary import link_replaced, new_name, sweep
+from pegboard_durable._temporary import link_replaced, sweep
 from pegboard_durable._walk import Walk
 
 __all__ = ["Item", "Root"]
@@ -244,29 +245,25 @@ class Root:
                     new.folder.sync()
                     old.folder.sync()
 
-    def preserve(self, path: str | os.PathLike[str], name: str) -> None:
-        """Give what is in a file now a second name beside it, in the place of what had that name.
-
-        Nothing is copied: when the file is replaced, the old content stays under the second name.
+    @contextmanager
+    def place(self, path: str | os.PathLike[str], *, make: bool = False) -> Iterator[Place]:
+        """Yield an open folder, for several steps with the files in it.
 
         Args:
-            path: The file.
-            name: The second name, in the same folder.
+            path: The folder.
+            make: Whether missing folders are made.
 
         Raises:
-            FileNotFoundError: If there is no such file.
+            FileNotFoundError: If there is no such folder and `make` is not set.
+            NotADirectoryError: If there is something else of that name.
             OutsideRootError: If the path leads out of the root.
-            DurableError: If that is not possible; what had the second name has it still.
+            DurableError: If it cannot be opened.
         """
         parts = self._parts(path)
-        temporary = new_name()
-        with translated("preserve", str(path)), self._begin() as walk:
-            old = walk.to_name(parts)
-            walk.folder.link(old, temporary)
-            try:
-                walk.folder.rename(temporary, name, walk.folder)
-            finally:  # it is still there if the two were one already
-                walk.folder.unlink(temporary)
+        with self._begin() as walk:
+            with translated("open", str(path)):
+                folder = walk.to_folder(parts, make=self._folder_mode if make else None)
+            yield Place(folder, durable=self._durable)
 
     def make_link(
         self,

@@ -13,11 +13,10 @@ import random
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from typing import BinaryIO
+from contextlib import contextmanager
 
 from pegboard.errors import UnavailableError
-from pegboard_durable import Root
+from pegboard_durable import Place
 
 if sys.platform == "win32":
     import msvcrt
@@ -33,39 +32,40 @@ _HELD = frozenset({errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK})
 
 
 @contextmanager
-def locked(root: Root, path: str, *, timeout: float) -> Iterator[None]:
-    """Hold the lock file at `path` while the block runs.
+def locked(place: Place, name: str, *, timeout: float) -> Iterator[None]:
+    """Hold a lock file while the block runs.
 
     Raises:
         UnavailableError: If somebody else holds it for longer than `timeout`.
         OSError: If it cannot be opened or locked.
     """
+    fd = _acquired(place, name, timeout)
+    try:
+        yield
+    finally:
+        os.close(fd)  # which releases it, as does the end of the process
+
+
+def _acquired(place: Place, name: str, timeout: float) -> int:
     end = time.monotonic() + timeout
     pause = FIRST_PAUSE
     while True:
-        with _opened(root, path) as file:
-            # Closing the file releases the lock, and so does the end of the process.
-            if _acquired(file.fileno()) and os.fstat(file.fileno()).st_nlink:
-                yield
-                return
+        fd = place.open(name, os.O_RDWR | os.O_CREAT)
+        try:
+            if _is_taken(fd) and os.fstat(fd).st_nlink:
+                taken, fd = fd, -1
+                return taken
+        finally:
+            if fd >= 0:
+                os.close(fd)
         if time.monotonic() > end:
-            raise UnavailableError(
-                f"somebody holds {path} for more than {timeout:g} s", retry_after=1
-            )
+            text = f"somebody holds {name} for more than {timeout:g} s"
+            raise UnavailableError(text, retry_after=1)
         time.sleep(random.uniform(pause / 2, pause))  # noqa: S311 - so that not all wake at once
         pause = min(pause * 2, LAST_PAUSE)
 
 
-def _opened(root: Root, path: str) -> BinaryIO:
-    try:
-        return root.open(path)
-    except FileNotFoundError:
-        with suppress(FileExistsError):
-            root.create(path, b"", mode=0o600, durable=False)
-        return root.open(path)
-
-
-def _acquired(fd: int) -> bool:
+def _is_taken(fd: int) -> bool:
     try:
         if sys.platform == "win32":
             msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)

@@ -7,12 +7,12 @@ at the version and put the new content in place; the content before stays beside
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
+from typing import cast
 
 from pegboard.contracts.storage import (
-    ABSENT,
     Capabilities,
     Change,
     Entry,
@@ -22,19 +22,15 @@ from pegboard.contracts.storage import (
     Store,
     Written,
 )
-from pegboard.errors import ConflictError, CorruptError, UnavailableError
-from pegboard_durable import DurableError, OutsideRootError, Root
+from pegboard.errors import CorruptError, UnavailableError
+from pegboard_durable import OutsideRootError, Root
 from pegboard_storage_local._listing import listed
 from pegboard_storage_local._lock import locked
-from pegboard_storage_local._record import Record, parse, record_of
+from pegboard_storage_local._record import Record
+from pegboard_storage_local._spot import LOCK, PREVIOUS, Spot
 
 __all__ = ["LocalStore"]
 
-# No encoded name has a tilde, so that these never meet a file.
-_LOCK = "~lock"
-_PREVIOUS = "~previous"
-
-_MODE = 0o600
 _FOLDER_MODE = 0o700
 
 
@@ -74,8 +70,7 @@ class LocalStore(Store):
             CorruptError: If what is kept is not what was written.
             UnavailableError: If it cannot be read.
         """
-        with _translated("read", key):
-            return _entry(self._sound(key.path, key))
+        return self._read(key)
 
     def write(self, key: FileKey, data: bytes, *, expected_version: str | None = None) -> Written:
         """Keep `data` in place of what was there, and that beside it.
@@ -86,9 +81,8 @@ class LocalStore(Store):
             UnavailableError: If it cannot be written, or somebody else does for too long; the old
                 content is there, unless the message says otherwise.
         """
-        with _translated("write", key), self._locked(key):
-            current = self._current(key, expected_version)
-            return Written(version=self._put(key, data, current))
+        with self._locked("write", key) as spot:
+            return Written(version=spot.put(data, spot.expect(expected_version)))
 
     def delete(self, key: FileKey, *, expected_version: str | None = None) -> bool:
         """Remove the file and what is beside it; False where there was none.
@@ -98,19 +92,11 @@ class LocalStore(Store):
             CorruptError: If a version is expected and what is kept is damaged.
             UnavailableError: If it cannot be removed.
         """
-        path = key.path
-        with _translated("delete", key):
-            if expected_version is None and self._raw(path) is None:
-                return False
-            with self._locked(key):
-                self._current(key, expected_version)
-                self._root.remove(path + _PREVIOUS, durable=False)
-                was_there = self._root.remove(path)
-                with suppress(
-                    DurableError
-                ):  # some systems keep what is open; it stays, and is empty
-                    self._root.remove(path + _LOCK, durable=False)
-                return was_there
+        if expected_version is None and not self._is_there(key):
+            return False
+        with self._locked("delete", key) as spot:
+            spot.expect(expected_version)
+            return spot.remove()
 
     def list(self, within: KeyRange, *, cursor: str = "", limit: int = 1000) -> KeyPage:
         """Return up to `limit` keys of the range, in the order of their paths.
@@ -131,8 +117,7 @@ class LocalStore(Store):
             CorruptError: If that is damaged as well.
             UnavailableError: If it cannot be read.
         """
-        with _translated("read", key):
-            return _entry(self._sound(key.path + _PREVIOUS, key))
+        return self._read(key, PREVIOUS)
 
     def update(self, key: FileKey, change: Change) -> Entry | None:
         """Read, change and write under one lock.
@@ -141,14 +126,13 @@ class LocalStore(Store):
             CorruptError: If what is kept is not what was written.
             UnavailableError: If it cannot be written, or somebody else does for too long.
         """
-        with self._locked(key):
-            with _translated("read", key):
-                current = self._sound(key.path, key)
-            data = change(_entry(current))
+        with self._locked("update", key) as spot:
+            current = spot.sound()
+            with _foreign():
+                data = change(_entry(current))
             if data is None:
                 return _entry(current)
-            with _translated("write", key):
-                return Entry(data=data, version=self._put(key, data, current))
+            return Entry(data=data, version=spot.put(data, current))
 
     def sweep(self) -> int:
         """Remove what writers that were killed have left; return how many files that was.
@@ -163,62 +147,61 @@ class LocalStore(Store):
         except OSError as error:
             raise UnavailableError(f"{self._folder} cannot be swept: {error}") from error
 
-    @contextmanager
-    def _locked(self, key: FileKey) -> Iterator[None]:
-        holding = locked(self._root, key.path + _LOCK, timeout=self._capabilities.deadline)
-        with _translated("lock", key):
-            holding.__enter__()
-        try:
-            yield
-        finally:
-            holding.__exit__(None, None, None)
-
-    def _current(self, key: FileKey, expected: str | None) -> Record | None:
-        """Return what is there; without a condition, what is damaged may be replaced."""
-        if expected is None:
-            with suppress(CorruptError):
-                return self._sound(key.path, key)
+    def _read(self, key: FileKey, suffix: str = "") -> Entry | None:
+        if not self._is_made():
             return None
-        current = self._sound(key.path, key)
-        if expected != (ABSENT if current is None else current.version):
-            raise ConflictError(f"{key} was changed by somebody else: load it again")
-        return current
-
-    def _put(self, key: FileKey, data: bytes, current: Record | None) -> str:
         path = key.path
-        record = record_of(path, data)
-        if current is not None and current.version != record.version:
-            with suppress(FileNotFoundError):
-                self._root.preserve(path, path.rpartition("/")[2] + _PREVIOUS)
-        self._root.replace(path, record.raw, mode=_MODE)
-        return record.version
+        folder, _, name = path.rpartition("/")
+        with _translated("read", key):
+            try:
+                with self._root.place(folder) as place:
+                    return _entry(Spot(place, path, name, key).sound(suffix))
+            except (FileNotFoundError, NotADirectoryError):
+                return None
 
-    def _sound(self, path: str, key: FileKey) -> Record | None:
-        raw = self._raw(path)
-        if raw is None:
-            return None
-        record = parse(key.path, raw)
-        if record is None:
-            raise CorruptError(f"{key} is damaged, or was changed by hand: {self._folder / path}")
-        return record
+    def _is_there(self, key: FileKey) -> bool:
+        with _translated("delete", key):
+            return self._is_made() and self._root.find(key.path) is not None
 
-    def _raw(self, path: str) -> bytes | None:
-        if not self._folder.is_dir():
-            return None
-        try:
-            return self._root.read(path)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
+    def _is_made(self) -> bool:
+        """Whether there is a folder: whoever only looks makes none."""
+        return "_root" in vars(self) or self._folder.is_dir()
+
+    @contextmanager
+    def _locked(self, doing: str, key: FileKey) -> Iterator[Spot]:
+        path = key.path
+        folder, _, name = path.rpartition("/")
+        timeout = self._capabilities.deadline
+        with (
+            _translated(doing, key),
+            self._root.place(folder, make=True) as place,
+            locked(place, name + LOCK, timeout=timeout),
+        ):
+            yield Spot(place, path, name, key)
 
 
 def _entry(record: Record | None) -> Entry | None:
     return None if record is None else Entry(data=record.data, version=record.version)
 
 
+class _ForeignError(Exception):
+    """Carries what the code of others raised past the translation of what files raise."""
+
+
+@contextmanager
+def _foreign() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise _ForeignError from error
+
+
 @contextmanager
 def _translated(doing: str, key: FileKey) -> Iterator[None]:
     try:
         yield
+    except _ForeignError as error:
+        raise cast("OSError", error.__cause__) from None
     except OutsideRootError as error:
         msg = (
             f"cannot {doing} {key}: somebody put a link or a device in its place: {error.strerror}"

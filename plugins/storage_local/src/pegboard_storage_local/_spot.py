@@ -1,0 +1,95 @@
+"""One file on disk, with what lies beside it: the content before, and the lock."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from pegboard.contracts.storage import ABSENT, FileKey
+from pegboard.errors import ConflictError, CorruptError
+from pegboard_durable import DurableError, Place
+from pegboard_storage_local._record import Record, parse, record_of
+
+__all__ = ["LOCK", "PREVIOUS", "Spot"]
+
+# No encoded name has a tilde, so that these never meet a file.
+LOCK = "~lock"
+PREVIOUS = "~previous"
+
+_MODE = 0o600
+
+
+class Spot:
+    """A file in an open folder. Whoever changes it holds its lock.
+
+    Args:
+        place: The folder.
+        path: Path of the file in the store, which its checksum covers.
+        name: Last part of the path.
+        key: For messages.
+    """
+
+    def __init__(self, place: Place, path: str, name: str, key: FileKey) -> None:
+        self._place = place
+        self._path = path
+        self._name = name
+        self._key = key
+
+    def sound(self, suffix: str = "") -> Record | None:
+        """Return what is there, None where nothing is.
+
+        Raises:
+            CorruptError: If it is not what was written.
+            OSError: If it cannot be read.
+        """
+        try:
+            raw = self._place.read(self._name + suffix)
+        except FileNotFoundError:
+            return None
+        record = parse(self._path, raw)
+        if record is None:
+            where = f"{self._place.path}/{self._name}{suffix}"
+            raise CorruptError(f"{self._key} is damaged, or was changed by hand: {where}")
+        return record
+
+    def expect(self, version: str | None) -> Record | None:
+        """Return what is there if it has the version; without one, what is damaged counts as none.
+
+        Raises:
+            ConflictError: If it has another version.
+            CorruptError: If a version is expected and what is there is damaged.
+            OSError: If it cannot be read.
+        """
+        if version is None:
+            try:
+                return self.sound()
+            except CorruptError:
+                return None
+        current = self.sound()
+        if version != (ABSENT if current is None else current.version):
+            raise ConflictError(f"{self._key} was changed by somebody else: load it again")
+        return current
+
+    def put(self, data: bytes, current: Record | None) -> str:
+        """Put a content in the place of the current one, keep that beside it; return the version.
+
+        Raises:
+            OSError: If it cannot be written.
+        """
+        record = record_of(self._path, data)
+        if current is not None and current.version != record.version:
+            with suppress(FileNotFoundError):  # somebody removed it by hand
+                self._place.preserve(self._name, self._name + PREVIOUS)
+        self._place.replace(self._name, record.raw, mode=_MODE)
+        return record.version
+
+    def remove(self) -> bool:
+        """Remove everything; False where there was no file.
+
+        Raises:
+            OSError: If it cannot be removed.
+        """
+        self._place.remove(self._name + PREVIOUS)
+        was_there = self._place.remove(self._name)
+        with suppress(DurableError):  # some systems keep what is open: it stays, and is empty
+            self._place.remove(self._name + LOCK)
+        return was_there
