@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from threading import Lock
@@ -32,7 +32,6 @@ from pegboard._request import ANONYMOUS, RequestData, Session
 from pegboard._result import Result
 from pegboard._scope import defer_here
 from pegboard.contracts.asgi import Router
-from pegboard.contracts.channel import Channels
 from pegboard.errors import (
     ConfigError,
     ExportError,
@@ -97,6 +96,8 @@ class App(metaclass=_AppType):
         stopping: Set when a graceful stop begins: streams and sockets end.
         jobs, cache, lock, set_ctx, get_ctx: What plugins of these names' capabilities give, see
             `extend`; without the plugin, asking for one says what to install.
+        ws_send, ws_broadcast, ws_join, ws_leave, ws_close, ws_connections: The methods of
+            `pegboard.contracts.channel.Channels`, given by the plugin that serves WebSockets.
     """
 
     jobs: Any
@@ -104,6 +105,12 @@ class App(metaclass=_AppType):
     lock: Any
     set_ctx: Any
     get_ctx: Any
+    ws_send: Callable[[str, Any], Awaitable[bool]]
+    ws_broadcast: Callable[..., Awaitable[int]]
+    ws_join: Callable[[str, str], Awaitable[bool]]
+    ws_leave: Callable[[str, str], Awaitable[bool]]
+    ws_close: Callable[..., Awaitable[bool]]
+    ws_connections: Callable[..., list[str]]
 
     def __init__(
         self,
@@ -570,36 +577,6 @@ class App(metaclass=_AppType):
     def print(self, *values: object) -> None:
         """Write to the log of the app."""
         self.logger.info("%s", " ".join(map(str, values)))
-
-    # -- WebSocket channels ----------------------------------------------------------------
-
-    @property
-    def _channels(self) -> Channels:
-        return self.service(Channels, "pegboard-transport-ws")  # type: ignore[type-abstract]  # asked for by name
-
-    async def ws_send(self, conn_id: str, payload: Any) -> bool:
-        """Send to one connection; False if it is gone. See `Channels.send`."""
-        return await self._channels.send(conn_id, payload)
-
-    async def ws_broadcast(self, channel_id: str, payload: Any, source_conn_id: str = "") -> int:
-        """Send to a channel, but not to `source_conn_id`; return to how many."""
-        return await self._channels.broadcast(channel_id, payload, source_conn_id)
-
-    async def ws_join(self, conn_id: str, channel_id: str) -> bool:
-        """Add a connection to a channel."""
-        return await self._channels.join(conn_id, channel_id)
-
-    async def ws_leave(self, conn_id: str, channel_id: str) -> bool:
-        """Take a connection out of a channel."""
-        return await self._channels.leave(conn_id, channel_id)
-
-    async def ws_close(self, conn_id: str, code: int = 1000, reason: str = "") -> bool:
-        """Close a connection; False if it is gone. See `Channels.close`."""
-        return await self._channels.close(conn_id, code, reason)
-
-    def ws_connections(self, channel_id: str | None = None) -> list[str]:
-        """Return the ids of the connections of a channel, or of all."""
-        return self._channels.connections(channel_id)
 
     def __repr__(self) -> str:
         state = "running" if self.is_running else "stopped"

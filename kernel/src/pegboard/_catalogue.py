@@ -52,5 +52,9 @@ KNOWN_ATTRIBUTES = {
     "jobs": "pegboard-jobs",
     "lock": "pegboard-locking",
     "set_ctx": "pegboard-storage",
+    **dict.fromkeys(
+        ("ws_broadcast", "ws_close", "ws_connections", "ws_join", "ws_leave", "ws_send"),
+        "pegboard-transport-ws",
+    ),
 }
 """Attributes that plugins give to an app."""

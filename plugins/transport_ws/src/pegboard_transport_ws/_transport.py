@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Transport"]
 
+OFFERED = ("broadcast", "close", "connections", "join", "leave", "send")
+"""Methods of the channels that are attributes of the app as well, `app.ws_send` and so on."""
+
 _logger = logging.getLogger("pegboard.transport_ws")
 
 
@@ -77,7 +80,10 @@ class Transport:
     async def serving(self) -> AsyncIterator[None]:
         """Provide the channels and watch the connections while the block runs."""
         app = self._app
-        withdraw = app.provide(Channels, self.hub)  # type: ignore[type-abstract]  # a Protocol stands for its implementations
+        offers = [
+            app.provide(Channels, self.hub),  # type: ignore[type-abstract]  # a Protocol stands for its implementations
+            *(app.extend(f"ws_{name}", getattr(self.hub, name)) for name in OFFERED),
+        ]
         unsubscribe = app.registry.subscribe(self.endpoints.update)
         try:
             async with create_task_group() as tasks:
@@ -90,7 +96,8 @@ class Transport:
                 tasks.cancel_scope.cancel()
         finally:
             unsubscribe()
-            withdraw()
+            for withdraw in offers:
+                withdraw()
 
     # -- one handshake ---------------------------------------------------------------------
 
