@@ -72,6 +72,7 @@ class BackupRun:
         before = self._repository.archive.statistics().size
         names = [source.path for source in sources]
         with session(self._repository.archive) as kept:
+            kept.remember()
             known = self._repository.known(kept)
             for item in items:
                 self._take(kept, item, known.get(item.path))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -24,6 +25,8 @@ class CodecError(Exception):
 def compress(data: bytes, base: bytes | None = None) -> bytes:
     """Return `data` in fewer bytes; with a `base`, in those that tell the two apart."""
     reach = len(data) + len(base or b"")
+    if base is None and reach <= LARGE:
+        return _compressors.small.compress(data, zstd.ZstdCompressor.FLUSH_FRAME)
     parameters = zstd.CompressionParameter
     options: dict[int, int] = {parameters.compression_level: LEVEL}
     if reach > LARGE:
@@ -52,6 +55,16 @@ def decompress(data: bytes, size: int, base: bytes | None = None) -> bytes:
     if len(content) != size or not (decoder.eof or not size):
         raise CodecError(f"{len(content)} bytes came of what had {size}")
     return content
+
+
+class _Compressors(threading.local):
+    """One for each thread: to make one costs more than a small content does."""
+
+    def __init__(self) -> None:
+        self.small = zstd.ZstdCompressor(level=LEVEL)
+
+
+_compressors = _Compressors()
 
 
 def _window(reach: int) -> int:

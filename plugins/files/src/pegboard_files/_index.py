@@ -145,6 +145,12 @@ class Index:
         row = self.open().read(lambda db: db.first(sql, id))
         return None if row is None else Place(*row)
 
+    def places(self) -> dict[bytes, Place]:
+        """Return where every object lies."""
+        sql = f"select id, {_PLACE} from object"  # noqa: S608  # columns of ours
+        rows = self.open().read(lambda db: db.all(sql))
+        return {row[0]: Place(*row[1:]) for row in rows}
+
     def last_number(self, key: bytes) -> int:
         """Return the highest number that a key has ever had."""
         sql = "select last from counter where key = ?"

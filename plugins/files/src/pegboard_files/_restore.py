@@ -57,6 +57,7 @@ class Restore:
             OSError: If a file cannot be written.
         """
         with session(self._repository.archive) as kept:
+            kept.remember()
             _, backup = self._repository.find(name)
             entries = _chosen(self._repository.entries(kept, backup), paths, name)
             unchanged = {entry.path for entry in entries if self._is_there(entry)}

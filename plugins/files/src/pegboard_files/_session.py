@@ -16,6 +16,7 @@ from pegboard_files._segment import read_record
 __all__ = ["Session", "session"]
 
 MOST_PENDING = 8 * 1024 * 1024  # bytes that wait in memory for an append
+MOST_REMEMBERED = 250_000  # contents: about 60 MB
 MOST_OPEN = 32  # segments that are kept open
 SMALLEST_BASE = 128  # bytes below which telling differences does not pay
 
@@ -44,12 +45,18 @@ class Session:
         self._stack = stack
         self._files: dict[int, BinaryIO] = {}
         self._pending: list[tuple[Meta, bytes]] = []
-        self._pending_ids: dict[bytes, ObjectRecord] = {}
         self._pending_size = 0
+        self._own: set[bytes] = set()
+        self._places: dict[bytes, Place] | None = None
+
+    def remember(self) -> None:
+        """Learn where all contents lie, for one who asks for many; not if there are too many."""
+        if self._places is None and self._archive.index.counts()[0] <= MOST_REMEMBERED:
+            self._places = self._archive.index.places()
 
     def has(self, id: bytes) -> bool:  # noqa: A002  # what it is called everywhere
         """Whether there is a content of that id."""
-        return id in self._pending_ids or self._archive.index.find(id) is not None
+        return id in self._own or self._find(id) is not None
 
     def put(self, content: bytes, *, like: bytes | None = None) -> bytes:
         """Keep a content, once, and return its id; durable with the next commit.
@@ -74,7 +81,7 @@ class Session:
             DamagedError: If it is missing or is not what was kept.
         """
         self.flush()
-        place = self._archive.index.find(id)
+        place = self._find(id)
         if place is None:
             raise DamagedError(f"content {id.hex()[:16]} is missing; put its segment back")
         where = f"{self._archive.segments.path(place.segment)}, byte {place.start}"
@@ -127,16 +134,23 @@ class Session:
             with self._archive.appending():
                 self._append(is_synced=False)
 
+    def _find(self, id: bytes) -> Place | None:  # noqa: A002  # the same
+        if self._places is None:
+            return self._archive.index.find(id)
+        place = self._places.get(id)
+        if place is None and id in self._own:
+            return self._archive.index.find(id)
+        return place
+
     def _append(self, *, is_synced: bool) -> None:
         records, self._pending = self._pending, []
-        self._pending_ids.clear()
         self._pending_size = 0
         self._archive.append(records, is_synced=is_synced)
 
     def _add(self, record: ObjectRecord, body: bytes) -> None:
         packed = pack(record, body)
         self._pending.append((record, packed))
-        self._pending_ids[record.id] = record
+        self._own.add(record.id)
         self._pending_size += len(packed)
         if self._pending_size > MOST_PENDING:
             self.flush()
@@ -161,10 +175,9 @@ class Session:
         is kept in full. So a content is never more than one step away from one in full.
         """
         self.flush()
-        index = self._archive.index
-        place = index.find(like)
+        place = self._find(like)
         base = like if place is None or place.base is None else place.base
-        root = index.find(base)
+        root = self._find(base)
         if place is None or root is None or min(root.size, len(content)) < SMALLEST_BASE:
             return None
         try:

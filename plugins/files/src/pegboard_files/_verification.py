@@ -37,6 +37,7 @@ def verify(
             for each in repository.archive.verify()
         ]
     with session(repository.archive) as kept:
+        kept.remember()
         check = _Check(repository, kept, watch)
         for _, backup in repository.backups():
             if names is None or backup.name in names:
