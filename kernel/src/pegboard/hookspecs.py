@@ -12,7 +12,7 @@ name and everyone else is asked). *firstresult* hooks stop at the first answer t
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
 
@@ -96,6 +96,16 @@ class Hooks:
 
         Called for each request and handshake from outside; None leaves the question to the next
         plugin, and to nobody means anonymous. A raise denies the request. Since API 1.
+        """
+
+    @_hookspec
+    def sessions_changed(self, app: App, subjects: Collection[str]) -> None:
+        """End what is open for sessions that have ended, or are not what they were.
+
+        Called in each process by the plugin that answers `load_session`, soon after accounts or
+        sessions were changed anywhere, with the `user_id` or `session_id` of each. For transports
+        that keep connections open: the client may come back, and is asked again who it is. A raise
+        is reported, and everyone else is told. Since API 1.
         """
 
     @_hookspec

@@ -10,7 +10,10 @@ from pegboard._headers import Headers
 if TYPE_CHECKING:
     from pegboard.contracts.asgi import Scope
 
-__all__ = ["Connection"]
+__all__ = ["RESPONSE_HEADERS", "Connection"]
+
+RESPONSE_HEADERS = "pegboard.response_headers"
+"""Key of an ASGI scope: a list of headers that a transport adds to the response."""
 
 
 class Connection:
@@ -45,6 +48,15 @@ class Connection:
         except CookieError:
             return {}
         return {name: morsel.value for name, morsel in jar.items()}
+
+    def add_response_header(self, name: bytes, value: bytes) -> None:
+        """Let the response have a header, such as a fresh cookie; a handshake sends none.
+
+        Args:
+            name: Its name in lower case.
+            value: Its value.
+        """
+        self.scope.setdefault(RESPONSE_HEADERS, []).append((name, value))
 
     @property
     def client(self) -> str:

@@ -21,7 +21,7 @@ from pegboard_auth._rate import Rate
 from pegboard_auth._record import Account, AuditEvent, KeyRecord, SessionRecord
 from pegboard_auth._scope_rule import check_scopes
 from pegboard_auth._token import Claims, TokenCodec, TokenError
-from pegboard_auth._trail import Actor, events, note_change, record
+from pegboard_auth._trail import Actor, events, record
 
 if TYPE_CHECKING:
     from pegboard_auth._feed import ChangeFeed
@@ -607,7 +607,6 @@ class Accounts:
             now = time()
             accounts.set_password(tables, account.uid, hashed)
             sessions.end_sessions(tables, account.uid, "new password", now, but=but)
-            note_change(tables, account.uid, now)
             record(tables, "password_changed", now, uid=account.uid, actor=actor)
 
         await self._change(work)

@@ -10,6 +10,7 @@ import anyio
 import msgspec
 
 from pegboard import Connection, Result, parse_query
+from pegboard.contracts.session import RESPONSE_HEADERS
 from pegboard.errors import InputError, TooLargeError, UnsupportedMediaError
 from pegboard_auth._trail import Actor
 
@@ -145,7 +146,7 @@ class Exchange:
 
     async def respond(self, response: Response) -> None:
         """Send the answer."""
-        headers = [*response.headers, *SECURITY]
+        headers = [*self.scope.get(RESPONSE_HEADERS, ()), *response.headers, *SECURITY]
         if response.status != 304:
             headers.append((b"content-length", b"%d" % len(response.body)))
         start = {"type": "http.response.start", "status": response.status, "headers": headers}

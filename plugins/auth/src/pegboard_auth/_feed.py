@@ -33,7 +33,7 @@ class ChangeFeed:
     Args:
         database: Where the changes are.
         cache: What is kept true.
-        ended: Told of the subjects that have changed.
+        changed: Told of the accounts and sessions that have changed.
 
     Attributes:
         seq: The last change that the cache has seen.
@@ -44,21 +44,20 @@ class ChangeFeed:
         self,
         database: Database,
         cache: SessionCache,
-        ended: Callable[[Collection[str]], None] = lambda _: None,
+        changed: Callable[[Collection[str]], None],
     ) -> None:
         self._database = database
         self._cache = cache
-        self._ended = ended
+        self._changed = changed
         self._wanted = anyio.Event()
         self._reading = anyio.Lock()
         self.seq = 0
         self.fresh_until = 0.0
-        self.watches = False
 
     async def run(self) -> None:
         """Follow the changes until cancelled."""
         while True:
-            if not self._cache and not self.watches:
+            if not self._cache:
                 self._wanted = anyio.Event()
                 await self._wanted.wait()
             try:
@@ -77,10 +76,10 @@ class ChangeFeed:
             began = monotonic()
             seq, subjects = await self._database.aread(self._changes)
             if subjects is None:
-                self._cache.clear()
+                self._changed(self._cache.clear())
             elif subjects:
                 self._cache.forget(subjects)
-                self._ended(subjects)
+                self._changed(subjects)
             self.seq = max(seq, self.seq)
             self.fresh_until = began + TRUSTED
 

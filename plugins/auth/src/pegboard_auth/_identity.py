@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from time import monotonic, time
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from pegboard import Session
-from pegboard.errors import ForbiddenError, UnauthorizedError
+from pegboard.errors import ForbiddenError, UnauthorizedError, UnavailableError
 from pegboard_auth._cache import Known, SessionCache
 from pegboard_auth._cookie import is_secure
 from pegboard_auth._credential import Credential, Source, find_credential, known_fields
-from pegboard_auth._key_table import key_standing
+from pegboard_auth._key_table import key_standing, subject_of
 from pegboard_auth._opaque import Opaque
 from pegboard_auth._origin import judge
 from pegboard_auth._scope_rule import covers
@@ -22,6 +22,7 @@ from pegboard_auth._token import Claims, TokenCodec, TokenError
 from pegboard_auth._trail import last_change
 
 if TYPE_CHECKING:
+    from pegboard import Connection
     from pegboard.contracts.asgi import Scope
     from pegboard_auth._cookie import CookieJar
     from pegboard_auth._feed import ChangeFeed
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 __all__ = ["Identity"]
 
 NEVER = float("inf")
+LOOKS = 5  # times that the database is asked while sessions change
+RENEWAL_PAUSE = 60.0  # seconds in which a worker replaces an old cookie once
 
 _BAD_TOKEN = "the token is not good: sign in again, or exchange the refresh token"  # noqa: S105 - a sentence
 _BAD_KEY = "the API key is not good: it may have ended, or been deleted"
@@ -48,6 +51,7 @@ class Identity:
         cookies: Names the cookie.
         cache: What is known already.
         feed: Says how long that may be trusted.
+        renew: Makes a fresh cookie for a session of an account.
     """
 
     def __init__(
@@ -59,6 +63,7 @@ class Identity:
         cookies: CookieJar,
         cache: SessionCache,
         feed: ChangeFeed,
+        renew: Callable[[str, str], Awaitable[str]],
     ) -> None:
         self._config = config
         self._database = database
@@ -66,20 +71,23 @@ class Identity:
         self._cookies = cookies
         self._cache = cache
         self._feed = feed
+        self._renew = renew
 
-    def identify(self, scope: Scope) -> Awaitable[Session | None] | None:
+    def identify(self, connection: Connection) -> Awaitable[Session | None] | None:
         """Return who asks; None, without asking anybody, where the request shows nothing.
 
         Raises:
             ForbiddenError: If another site makes a browser act with the cookie of its user, or an
                 API key does not cover what is called.
         """
-        known = self.recognize(scope)
+        known = self.recognize(connection.scope)
         if known is None:
             return None
-        if isinstance(known, Known):
-            return _at_once(known.session)
-        return self._look_up(scope, known)
+        if not isinstance(known, Known):
+            return self._look_up(connection, known)
+        if known.renew_at <= time():
+            return self._with_fresh_cookie(connection, known)
+        return _at_once(known.session)
 
     def recognize(self, scope: Scope) -> Known | Credential | None:
         """Return what is known of a request, or the credential that is to be looked up.
@@ -113,13 +121,30 @@ class Identity:
             raise ForbiddenError(msg)
         return verdict == "own"
 
-    async def _look_up(self, scope: Scope, credential: Credential) -> Session | None:
+    async def _look_up(self, connection: Connection, credential: Credential) -> Session | None:
         known = await self.look_up(credential)
         if known is None:
             return None
         if known.scopes:
-            _check_scopes(known.scopes, scope["path"])
+            _check_scopes(known.scopes, connection.path)
+        if known.renew_at <= time():
+            return await self._with_fresh_cookie(connection, known)
         return known.session
+
+    async def _with_fresh_cookie(self, connection: Connection, known: Known) -> Session:
+        """Replace a cookie that is getting old; whoever has both may use both until they end."""
+        session, scope = known.session, connection.scope
+        if scope["type"] == "http":
+            known.renew_at = time() + RENEWAL_PAUSE
+            try:
+                value = await self._renew(session.session_id, session.user_id)
+            except UnavailableError as error:
+                _logger.warning("a cookie could not be replaced: %s", error)
+            else:
+                name, age = self._cookies.name(scope), self._config.session_idle
+                header = self._cookies.write(scope, name, value, max_age=age)
+                connection.add_response_header(b"set-cookie", header)
+        return session
 
     async def look_up(self, credential: Credential) -> Known | None:
         """Ask the database what a credential is worth.
@@ -132,21 +157,26 @@ class Identity:
             UnauthorizedError: If a token or key is not good.
             UnavailableError: If the database does not answer.
         """
-        try:
-            text = credential.text.decode("ascii")
-            if credential.source is Source.KEY:
-                seq, known = await self._by_key(text)
-            else:
-                seq, known = await self._by_token(credential.source, text)
-        except (TokenError, UnicodeDecodeError) as error:
-            _logger.debug("a %s was refused: %s", credential.source.name.lower(), error)
-            known, seq = None, 0
-        if known is None:
-            if credential.source is Source.COOKIE:
-                return None
-            raise UnauthorizedError(_BAD_KEY if credential.source is Source.KEY else _BAD_TOKEN)
-        self._keep(credential, known, seq)
-        return known
+        for _ in range(LOOKS):
+            try:
+                seq, known = await self._ask(credential)
+            except (TokenError, UnicodeDecodeError) as error:
+                _logger.debug("a %s was refused: %s", credential.source.name.lower(), error)
+                known = None
+            if known is None:
+                if credential.source is Source.COOKIE:
+                    return None
+                raise UnauthorizedError(_BAD_KEY if credential.source is Source.KEY else _BAD_TOKEN)
+            if self._is_kept(credential, known, seq):
+                return known
+        msg = "sessions change too fast to tell who asks; try again"
+        raise UnavailableError(msg, retry_after=1.0)
+
+    async def _ask(self, credential: Credential) -> tuple[int, Known | None]:
+        text = credential.text.decode("ascii")
+        if credential.source is Source.KEY:
+            return await self._by_key(text)
+        return await self._by_token(credential.source, text)
 
     async def _by_token(self, source: Source, text: str) -> tuple[int, Known | None]:
         now = time()
@@ -178,8 +208,8 @@ class Identity:
         def find(snapshot: Snapshot) -> tuple[int, Known | None]:
             found = key_standing(snapshot, key, now)
             return last_change(snapshot), None if found is None else Known(
-                _session(found.standing, f"key:{key.id}", "key"),
-                (key.id, found.standing.uid),
+                _session(found.standing, subject_of(key.id), "key"),
+                (subject_of(key.id), found.standing.uid),
                 expires_at=found.standing.expires_at or NEVER,
                 renew_at=NEVER,
                 scopes=found.scopes,
@@ -187,13 +217,15 @@ class Identity:
 
         return await self._database.aread(find)
 
-    def _keep(self, credential: Credential, known: Known, seq: int) -> None:
-        """Remember, unless a change came between that this may not have seen."""
+    def _is_kept(self, credential: Credential, known: Known, seq: int) -> bool:
+        """Remember, unless a change has come meanwhile that this may not have seen."""
         if not self._cache and seq > self._feed.seq:
             self._feed.seq = seq
-        if seq >= self._feed.seq:
-            self._cache.put(credential, known)
-            self._feed.wake()
+        if seq < self._feed.seq:
+            return False
+        self._cache.put(credential, known)
+        self._feed.wake()
+        return True
 
 
 async def _at_once(session: Session) -> Session:

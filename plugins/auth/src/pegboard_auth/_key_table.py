@@ -13,7 +13,7 @@ from pegboard_auth._session_table import Standing
 from pegboard_auth._trail import note_change
 from pegboard_database import Snapshot, Transaction
 
-__all__ = ["KeyStanding", "add_key", "end_key", "end_keys", "key_standing", "keys_of"]
+__all__ = ["KeyStanding", "add_key", "end_key", "end_keys", "key_standing", "keys_of", "subject_of"]
 
 TITLE_MAX = 80  # characters
 
@@ -94,7 +94,7 @@ def end_key(transaction: Transaction, uid: str, key_id: str, now: float) -> bool
         uid,
     )
     if ended:
-        note_change(transaction, key_id, now)
+        note_change(transaction, subject_of(key_id), now)
     return bool(ended)
 
 
@@ -102,6 +102,11 @@ def end_keys(transaction: Transaction, uid: str, now: float) -> int:
     """Delete all API keys of an account; return how many."""
     rows = transaction.all("select id from api_keys where uid = ? and ended_at is null", uid)
     return sum(end_key(transaction, uid, key_id, now) for (key_id,) in rows)
+
+
+def subject_of(key_id: str) -> str:
+    """Return what an API key is called where sessions are."""
+    return f"key:{key_id}"
 
 
 def key_standing(snapshot: Snapshot, key: Opaque, now: float) -> KeyStanding | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from time import time
 from typing import TYPE_CHECKING
@@ -59,7 +59,7 @@ class Reception:
         self.cookies = CookieJar(config)
         self._database = database
         self._cache = SessionCache(config.cached_sessions)
-        self._feed = ChangeFeed(database, self._cache)
+        self._feed = ChangeFeed(database, self._cache, self._tell)
         codec = load_codec(_folder(app) / "keys.json")
         passwords = Passwords(config)
         self.accounts = Accounts(
@@ -72,6 +72,7 @@ class Reception:
             cookies=self.cookies,
             cache=self._cache,
             feed=self._feed,
+            renew=self.accounts.renew,
         )
 
     @classmethod
@@ -107,6 +108,10 @@ class Reception:
         waiting = self._database.statistics().waiting
         detail = f"{len(self._cache)} sessions in memory, {waiting} writes wait"
         return [HealthCheck(name="accounts", ok=True, detail=detail)]
+
+    def _tell(self, subjects: Collection[str]) -> None:
+        """Let transports end what is open for sessions that have changed."""
+        self.app.hooks.all("sessions_changed", app=self.app, subjects=subjects)
 
     async def _sweep(self) -> None:
         while True:

@@ -121,7 +121,7 @@ class Site:
         return Response.html(await self._pages[visit.exchange.path](visit, "", None))
 
     async def _session(self, visit: Visit) -> Session:
-        answer = self._reception.identity.identify(visit.exchange.scope)
+        answer = self._reception.identity.identify(visit.exchange.connection)
         return ANONYMOUS if answer is None else (await answer or ANONYMOUS)
 
     def _check_origin(self, exchange: Exchange) -> None:

@@ -62,7 +62,7 @@ class AuthPlugin:
     @hookimpl
     def load_session(self, app: App, connection: Connection) -> Awaitable[Session | None] | None:
         """Say who asks: by API key, bearer token or cookie."""
-        return self._receptions[app].identity.identify(connection.scope)
+        return self._receptions[app].identity.identify(connection)
 
     @hookimpl
     def asgi_routes(self, app: App) -> Sequence[Route]:

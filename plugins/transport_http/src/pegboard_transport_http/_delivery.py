@@ -7,7 +7,7 @@ back, and with it the generator.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -94,6 +94,13 @@ class Delivery:
         if self._stream.is_event_stream:
             self._ending = True
             self._break_off()
+
+    def is_for(self, subjects: Collection[str]) -> bool:
+        """Whether the stream is for one of these sessions or users."""
+        session = self._context.session
+        return not session.anonymous and not {session.session_id, session.user_id}.isdisjoint(
+            subjects
+        )
 
     def _break_off(self) -> None:
         # A plain generator runs in a thread, which nothing can break into.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pegboard.contracts.session import RESPONSE_HEADERS
 from pegboard_transport_http._header import Header, guarded
 from pegboard_transport_http._pending import poll
 from pegboard_transport_http._refusal import ClientGoneError
@@ -77,7 +78,7 @@ class Exchange:
             ClientGoneError: If the client has left, or does not accept them in time.
         """
         self.started = True
-        head = guarded(headers)
+        head = guarded([*headers, *self.scope.get(RESPONSE_HEADERS, ())])
         await self._bounded({"type": "http.response.start", "status": status, "headers": head})
 
     async def write(self, body: bytes, *, more: bool = True) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pegboard import ANONYMOUS, OK_INFO, CallContext, Connection, call_context, parse_query
+from pegboard.contracts.session import RESPONSE_HEADERS
 from pegboard_transport_http._input import check_fields
 from pegboard_transport_http._json import encode
 from pegboard_transport_http._render import JSON, LENGTHS, SPECIAL
@@ -99,6 +100,8 @@ def compile_serve(endpoint: Endpoint, *, as_events: bool) -> AsgiCallable:  # no
                 if len(body) < small:
                     started = True
                     headers = [JSON, LENGTHS[len(body)]]
+                    if RESPONSE_HEADERS in scope:
+                        headers += scope[RESPONSE_HEADERS]
                     await send({"type": "http.response.start", "status": 200, "headers": headers})
                     await send({"type": "http.response.body", "body": body})
                     if result.tasks:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -206,10 +206,15 @@ class HttpTransport:
         finally:
             self.deliveries.discard(delivery)
 
-    def end_streams(self) -> None:
-        """Let the open event streams end, as the server stops."""
+    def end_streams(self, subjects: Collection[str] | None = None) -> None:
+        """Let the open event streams end, as the server stops.
+
+        Args:
+            subjects: Sessions and users whose streams end; None for all.
+        """
         for delivery in list(self.deliveries):
-            delivery.end()
+            if subjects is None or delivery.is_for(subjects):
+                delivery.end()
 
     def _check_accept(self, exchange: Exchange) -> None:
         """Make sure that a client that asks for the envelope gets nothing else.

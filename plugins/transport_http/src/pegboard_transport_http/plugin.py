@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
@@ -61,6 +61,11 @@ class HttpPlugin:
         finally:
             unsubscribe()
             del self._transports[app]
+
+    @hookimpl
+    def sessions_changed(self, app: App, subjects: Collection[str]) -> None:
+        """End the event streams of these sessions; their clients come back, and are asked again."""
+        self._transports[app].end_streams(subjects)
 
     @hookimpl
     def register_export(self, app: App, export: Export) -> None:

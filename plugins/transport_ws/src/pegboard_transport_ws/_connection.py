@@ -7,14 +7,15 @@ goes to the new code.
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from anyio import CancelScope, move_on_after
 
+from pegboard import ANONYMOUS, Result, current_request, entered
 from pegboard import Connection as Handshake
-from pegboard import Result, current_request, entered
 from pegboard.errors import AccessError, PegboardError
 from pegboard_transport_ws._context import WebSocketContext
 from pegboard_transport_ws._endpoint import handlers_of
@@ -124,6 +125,13 @@ class Connection(SendingSide):
         if self._request is not None and self._request.session.level < level:
             self.outbox.clear()
             self.close(POLICY_VIOLATION, "this needs a higher level now")
+
+    def leave(self, subjects: Collection[str]) -> None:
+        """Close if the client is one of these sessions or users, which are not what they were."""
+        session = ANONYMOUS if self._request is None else self._request.session
+        if not {session.session_id, session.user_id}.isdisjoint(subjects) and session.user_id:
+            self.outbox.clear()
+            self.close(POLICY_VIOLATION, "the session has ended or was changed")
 
     def check(self, now: float) -> None:
         """Cut or close what stands still; called now and then.

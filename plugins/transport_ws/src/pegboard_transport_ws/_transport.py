@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
@@ -196,6 +196,11 @@ class Transport:
     @property
     def _is_stopping(self) -> bool:
         return self._is_closed or self._app.stopping.is_set()
+
+    def end_sessions(self, subjects: Collection[str]) -> None:
+        """Close the sockets of these sessions and users."""
+        for connection in self.hub.members():
+            connection.leave(subjects)
 
     def _orphan(self, endpoint: Endpoint, export: Export) -> None:
         for connection in self.hub.members():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
@@ -45,6 +45,11 @@ class WsPlugin:
     def register_export(self, app: App, export: Export) -> Layer | None:
         """Compile the handlers that an export registers."""
         return self._transports[app].registration.register(export)
+
+    @hookimpl
+    def sessions_changed(self, app: App, subjects: Collection[str]) -> None:
+        """Close the sockets of these sessions with 1008."""
+        self._transports[app].end_sessions(subjects)
 
     @hookimpl
     def asgi_routes(self, app: App) -> list[Route]:
