@@ -14,7 +14,12 @@ from pegboard.testing import HttpClient, HttpResponse
 from pegboard_auth import Account, Accounts
 from pegboard_auth._reception import Reception
 
-CHEAP = {"argon2_memory": 64, "argon2_time": 1, "attempts_per_client": "100000/s"}
+CHEAP = {
+    "argon2_memory": 64,
+    "argon2_time": 1,
+    "attempts_per_client": "100000/s",
+    "attempts_per_account": "100000/s",
+}
 """Settings with which a password costs a test nothing."""
 
 PASSWORD = "correct horse battery"

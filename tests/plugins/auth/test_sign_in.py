@@ -26,6 +26,12 @@ from tests.plugins.auth.conftest import (
 pytestmark = pytest.mark.anyio
 
 
+@pytest.fixture
+def anyio_backend() -> str:
+    """One loop is enough here: the attacks, which take the same ways, run on both."""
+    return "asyncio"
+
+
 def add_exports(app: App) -> None:
     @app.export(mod_name="Me", api=True, level=1, request_as_kwarg=True)
     def who(request: RequestData) -> dict:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+from contextlib import suppress
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
@@ -174,7 +175,8 @@ class Site:
             return Response.see(f"{exchange.root}/auth/sign-in?next={onward}")
         draw = self._page_of_form(visit) if exchange.is_form else None
         if draw is not None and status < FIRST_SERVER_ERROR:
-            return Response.html(await draw(visit, text, None), status)
+            with suppress(PegboardError):  # who may not see the page is told so on a plain one
+                return Response.html(await draw(visit, text, None), status)
         frame = self._frame(visit, "", None)
         return Response.html(draw_message(frame, "This did not work", text), status)
 

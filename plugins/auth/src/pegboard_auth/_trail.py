@@ -42,18 +42,18 @@ def record(
     detail: str = "",
 ) -> None:
     """Add to the audit trail, in the transaction of what happened; and to the log."""
-    shown = _printable(detail)[:DETAIL_MAX]
+    shown, client = _printable(detail)[:DETAIL_MAX], _printable(actor.client)
     transaction.execute(
         "insert into audit (at, event, uid, actor, client, detail) values (?, ?, ?, ?, ?, ?)",
         now,
         event,
         uid,
         actor.uid,
-        actor.client,
+        client,
         shown,
     )
     _logger.info(
-        "%s account=%s by=%s from=%s %s", event, uid or "-", actor.uid or "-", actor.client, shown
+        "%s account=%s by=%s from=%s %s", event, uid or "-", actor.uid or "-", client, shown
     )
 
 

@@ -34,6 +34,7 @@ __all__ = [
     "SlowBodyError",
     "failure",
     "refusal",
+    "retry_after",
 ]
 
 _logger = logging.getLogger("pegboard.http")
@@ -126,9 +127,15 @@ def refusal(
         response.headers.append((b"allow", ", ".join(error.allowed).encode("ascii")))
     elif isinstance(error, UnauthorizedError):
         response.headers.append((b"www-authenticate", b'Bearer realm="pegboard"'))
-    elif isinstance(error, _TEMPORARY) and error.retry_after is not None:
-        response.headers.append((b"retry-after", b"%d" % ceil(error.retry_after)))
+    response.headers.extend(retry_after(error))
     return response
+
+
+def retry_after(error: BaseException | None) -> list[Header]:
+    """Return the header that says when to try again, where the error knows it."""
+    if isinstance(error, _TEMPORARY) and error.retry_after is not None:
+        return [(b"retry-after", b"%d" % ceil(error.retry_after))]
+    return []
 
 
 def failure(error: Exception, what: str, *, dev: bool) -> Result[Any]:

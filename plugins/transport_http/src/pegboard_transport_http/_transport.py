@@ -27,6 +27,7 @@ from pegboard_transport_http._refusal import (
     NotAcceptableError,
     RangeError,
     refusal,
+    retry_after,
 )
 from pegboard_transport_http._render import render
 from pegboard_transport_http._stream import Stream
@@ -186,6 +187,7 @@ class HttpTransport:
 
     async def _respond(self, exchange: Exchange, result: Result[Any], *, row: bool) -> None:
         response = render(result, row=row, enveloped=exchange.wants_envelope)
+        response.headers.extend(retry_after(result.exception))
         await self._compressor.apply(response, exchange.header(b"accept-encoding"))
         await exchange.respond(response)
 
