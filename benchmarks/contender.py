@@ -89,5 +89,13 @@ CLOUD_REDIS = (
     _contender("pegboard on Redis", "cloud_pegboard_redis", "pegboard-storage-cloud", "redis"),
     _contender("redis-py", "cloud_redis", "redis"),
 )
-_GROUPS = (HTTP, SOCKET, CALL, CACHE, CLOUD_S3, CLOUD_REDIS)
+SESSION = (
+    _contender("pegboard nothing", "session_nothing", "pegboard", "pegboard-auth"),
+    _contender("pegboard cookie", "session_cookie", "pegboard", "pegboard-auth"),
+    _contender("pegboard bearer", "session_bearer", "pegboard", "pegboard-auth"),
+    _contender("pegboard API key", "session_key", "pegboard", "pegboard-auth"),
+    _contender("itsdangerous cookie", "session_itsdangerous", "itsdangerous"),
+    _contender("PyJWT bearer", "session_pyjwt", "pyjwt"),
+)
+_GROUPS = (HTTP, SOCKET, CALL, CACHE, CLOUD_S3, CLOUD_REDIS, SESSION)
 ALL = {contender.key: contender for group in _GROUPS for contender in group}

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from threading import Lock
 from types import ModuleType, SimpleNamespace, TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar, cast
 
 import anyio
 from anyio import CapacityLimiter, from_thread
@@ -57,6 +57,8 @@ if TYPE_CHECKING:
 __all__ = ["App"]
 
 P = TypeVar("P")
+
+SessionLoader: TypeAlias = "Callable[[Connection], Awaitable[Session | None] | None]"
 
 TASK_TIMEOUT = 10.0  # seconds that background tasks get to end when the app stops
 
@@ -140,7 +142,7 @@ class App(metaclass=_AppType):
         self.router = Router()
         self.request_hooks: list[Any] = []
         self.has_session_loaders = False
-        self._session_loaders: list[Any] = []
+        self._session_loaders: list[SessionLoader] = []
         self.data = (self.project or Path.cwd()) / AppSettings().data
         self.threads = CapacityLimiter(AppSettings().threads)
         self._requested = (plugins, mods, config, dev)
@@ -242,7 +244,8 @@ class App(metaclass=_AppType):
     def _plugins_changed(self) -> None:
         """Work out again what is derived from the set of active plugins."""
         self.request_hooks = self.hooks.implementations("handle_request")
-        self._session_loaders = self.hooks.implementations("load_session")
+        loaders = self.hooks.implementations("load_session")
+        self._session_loaders = [_session_loader(self, each) for each in loaders]
         self.has_session_loaders = bool(self._session_loaders)
         self.router = Router(self._routes())
 
@@ -399,25 +402,13 @@ class App(metaclass=_AppType):
 
     async def load_session(self, connection: Connection) -> Session:
         """Find out who asks: the first plugin that knows decides, else nobody."""
-        for each in self._session_loaders:
-            known = {"app": self, "connection": connection}
-            answer = each.function(*(known[name] for name in each.argnames))
+        for load in self._session_loaders:
+            answer = load(connection)
             if answer is not None:
                 session = await answer
                 if session is not None:
-                    return cast("Session", session)
+                    return session
         return ANONYMOUS
-
-    async def _session(self, connection: Connection) -> Session:
-        """Find out who asks; where that fails the answer is no, not anonymous."""
-        try:
-            return await self.load_session(connection)
-        except PegboardError:
-            raise
-        except Exception as error:
-            self.logger.exception("the session of a request could not be loaded")
-            msg = "who asks cannot be found out at the moment"
-            raise UnavailableError(msg) from error
 
     async def authorize(self, export: Export, connection: Connection) -> Session:
         """Return who asks, if the export is open to them: the one place that decides.
@@ -427,7 +418,16 @@ class App(metaclass=_AppType):
             ForbiddenError: If the caller's level is too low.
             UnavailableError: If the plugin that knows sessions fails.
         """
-        session = await self._session(connection) if self.has_session_loaders else ANONYMOUS
+        session = ANONYMOUS
+        if self.has_session_loaders:
+            try:
+                session = await self.load_session(connection)
+            except PegboardError:
+                raise
+            except Exception as error:  # who cannot be asked about is nobody's guest
+                self.logger.exception("the session of a request could not be loaded")
+                msg = "who asks cannot be found out at the moment"
+                raise UnavailableError(msg) from error
         if session.level >= export.required_level:
             return session
         if session.anonymous:
@@ -585,6 +585,18 @@ class App(metaclass=_AppType):
 
 class _MissingAttributeError(MissingPluginError, AttributeError):
     """An attribute that a plugin would give; `hasattr` and `getattr` take it for an absent one."""
+
+
+def _session_loader(app: App, implementation: Any) -> SessionLoader:
+    """Return an implementation of `load_session` as a function of the connection alone."""
+    function, names = implementation.function, tuple(implementation.argnames)
+    if names == ("app", "connection"):
+        return partial(function, app)
+    if names == ("connection",):
+        return cast("SessionLoader", function)
+    return lambda connection: function(
+        *({"app": app, "connection": connection}[name] for name in names)
+    )
 
 
 def _checked_routes(
