@@ -97,5 +97,9 @@ SESSION = (
     _contender("itsdangerous cookie", "session_itsdangerous", "itsdangerous"),
     _contender("PyJWT bearer", "session_pyjwt", "pyjwt"),
 )
-_GROUPS = (HTTP, SOCKET, CALL, CACHE, CLOUD_S3, CLOUD_REDIS, SESSION)
+LOCK = (
+    _contender("flock by hand", "lock_flock"),
+    _contender("pegboard LockFolder", "lock_pegboard", "pegboard-locking"),
+)
+_GROUPS = (HTTP, SOCKET, CALL, CACHE, LOCK, CLOUD_S3, CLOUD_REDIS, SESSION)
 ALL = {contender.key: contender for group in _GROUPS for contender in group}

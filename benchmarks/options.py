@@ -7,7 +7,19 @@ from pathlib import Path
 
 from benchmarks.contender import Contender
 
-SUITES = ("asgi", "server", "ws", "call", "cache", "session", "files", "storage", "cloud", "start")
+SUITES = (
+    "asgi",
+    "server",
+    "ws",
+    "call",
+    "cache",
+    "lock",
+    "session",
+    "files",
+    "storage",
+    "cloud",
+    "start",
+)
 SERVERS = ("uvicorn", "hypercorn", "hypercorn-uvloop")
 
 

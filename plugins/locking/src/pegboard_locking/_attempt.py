@@ -6,6 +6,7 @@ The caller waits between the steps, in its thread or in its task, and may give u
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Generator
 from datetime import UTC, datetime
 from threading import Lock
@@ -21,10 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Attempt", "Grant"]
 
-FIRST_PAUSE = 0.0002  # seconds between two looks at a lock that another process has, at first
-NEXT_PAUSE = 0.001  # and at most for the one who is next
-LAST_PAUSE = 0.004  # and at most for all others
-GROWTH = 1.5
+SHARE = 0.05  # of the time waited so far passes until the next look
+FIRST_PAUSE = 0.000_05  # seconds between two looks at a lock that another process has, at least
+LAST_PAUSE = 0.005  # and at most
 
 
 class Grant:
@@ -162,15 +162,13 @@ class Attempt:
 
     def _through_gate(self, file: LockFile) -> Generator[float, None, Grant | None]:
         """Take a file's gate, then its lock; None if it is not the file of that name any more."""
-        pause = FIRST_PAUSE
+        since = time.monotonic()
         while not file.try_gate():
-            yield pause
-            pause = min(pause * GROWTH, LAST_PAUSE)
+            yield _pause(since)
         try:
-            pause = FIRST_PAUSE
+            since = time.monotonic()
             while not file.try_main(shared=self._shared):
-                yield pause
-                pause = min(pause * GROWTH, NEXT_PAUSE)
+                yield _pause(since)
             if not file.is_current():
                 return None
             file.tell(self._name, shared=self._shared)
@@ -179,3 +177,8 @@ class Attempt:
         grant = Grant(self._folder, file, self._name, shared=self._shared, who=self._who)
         self._folder.enter(grant)
         return grant
+
+
+def _pause(since: float) -> float:
+    """Return how long to wait for the next look: short at first, and seldom after a long time."""
+    return min(max(SHARE * (time.monotonic() - since), FIRST_PAUSE), LAST_PAUSE)

@@ -31,6 +31,7 @@ __all__ = [
     "head",
     "pend",
     "pending",
+    "refuse_taken",
     "release",
     "renew",
     "require",
@@ -103,6 +104,18 @@ def everyone(snapshot: Snapshot, *, now: float, prefix: str = "") -> list[Checko
     return snapshot.all_as(Checkout, query, prefix=prefix, now=now)
 
 
+def refuse_taken(snapshot: Snapshot, path: str, *, now: float) -> None:
+    """Refuse a path that somebody has; as a query of its own it holds nobody up.
+
+    Raises:
+        CheckedOutError: If somebody has it.
+    """
+    found = current(snapshot, path, now=now)
+    if found is not None:
+        msg = f"File already locked by {found.owner}"
+        raise CheckedOutError(msg)
+
+
 def take(
     transaction: Transaction,
     path: str,
@@ -118,10 +131,8 @@ def take(
     Raises:
         CheckedOutError: If somebody has it.
     """
-    before = _expired(transaction, path, now)
-    if before is not None:
-        msg = f"File already locked by {before.owner}"
-        raise CheckedOutError(msg)
+    refuse_taken(transaction, path, now=now)
+    _end_expired(transaction, path, now)
     newest = head(transaction, path)
     checkout = Checkout(
         path=path,
@@ -306,15 +317,12 @@ def trail(
     return snapshot.all_as(AuditEntry, query, **values)
 
 
-def _expired(transaction: Transaction, path: str, now: float) -> Checkout | None:
-    """Return the check-out of a path; write down that it ended if that is so."""
-    found = current(transaction, path, now=now)
-    if found is None:
-        query = f"select {COLUMNS} from checkout where path = ?"  # noqa: S608 - constants
-        over = transaction.first_as(Checkout, query, path)
-        if over is not None:
-            release(transaction, over, over.owner, "its time was over", now=now, action="expire")
-    return found
+def _end_expired(transaction: Transaction, path: str, now: float) -> None:
+    """Write down that the check-out of a path ended, if there is one: its time was over."""
+    query = f"select {COLUMNS} from checkout where path = ?"  # noqa: S608 - constants
+    over = transaction.first_as(Checkout, query, path)
+    if over is not None:
+        release(transaction, over, over.owner, "its time was over", now=now, action="expire")
 
 
 def _columns(row: Checkout | Version) -> dict[str, Any]:

@@ -70,6 +70,10 @@ class FileLock:
         """Take the lock, as `with` does, and return what `__exit__` will release."""
         who = (get_ident(), 0)
         self._refuse_nested(who)
+        grant = self._folder.grant_now(self.name, shared=self._shared, who=who)
+        if grant is not None:
+            self._held[who] = grant
+            return grant
         waiter = ThreadWaiter()
         attempt = Attempt(self._folder, self.name, shared=self._shared, who=who, waiter=waiter)
         deadline = _Deadline(self._timeout)

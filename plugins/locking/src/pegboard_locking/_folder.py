@@ -121,6 +121,27 @@ class LockFolder:
 
     # -- for attempts and grants -----------------------------------------------------------
 
+    def grant_now(self, name: str, *, shared: bool, who: tuple[int, int]) -> Grant | None:
+        """Grant a lock that nobody has or wants, and whose file is open; else answer None."""
+        path = self._path_of(name)
+        with self._mutex:
+            files = self._idle.get(path)
+            if not files or name in self._lines:
+                return None
+            file = files.pop()
+            self._count -= 1
+        try:
+            is_taken = file.try_all(name, shared=shared)
+        except BaseException:
+            self.discard(file)
+            raise
+        if not is_taken:
+            self.give_back(file)
+            return None
+        grant = Grant(self, file, name, shared=shared, who=who)
+        self.enter(grant)
+        return grant
+
     def is_next(self, name: str, waiter: Waiter) -> bool:
         """Whether it is the turn of this one among those of this process; if not, it is in line."""
         with self._mutex:
@@ -153,6 +174,8 @@ class LockFolder:
 
     def grants(self, name: str) -> tuple[Grant, ...]:
         """Return the holders of a lock in this process."""
+        if name not in self._lines:
+            return ()
         with self._mutex:
             line = self._lines.get(name)
             return () if line is None else tuple(line.grants)

@@ -58,6 +58,21 @@ class LockFile:
         """Take the lock; False if somebody else has it."""
         return try_lock(self._main, shared=shared)
 
+    def try_all(self, name: str, *, shared: bool) -> bool:
+        """Take the lock if nobody has it and nobody is next."""
+        if not try_lock(self._gate, shared=False):
+            return False
+        try:
+            if not try_lock(self._main, shared=shared):
+                return False
+            if self.is_current():
+                self.tell(name, shared=shared)
+                return True
+            unlock(self._main)
+            return False
+        finally:
+            unlock(self._gate)
+
     def is_current(self) -> bool:
         """Whether the file is still the one of that name: a lock on a removed one holds nobody."""
         try:

@@ -120,6 +120,8 @@ class LockManager:
         """
         path, user, message = _name(filename), _user(user), _text(message)
         seconds = self.lease if lease is None else lease
+        now = self.clock()
+        self.database.read(lambda rows: table.refuse_taken(rows, path, now=now))
         return self.write(table.take, path, user, message, lease=seconds)
 
     def release_lock(self, filename: str, user: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import socket
 from datetime import UTC, datetime
+from functools import lru_cache
 from urllib.parse import quote, unquote
 
 from pegboard.contracts.lock import LockHolder
@@ -40,7 +41,7 @@ class Process:
 def slot(name: str, *, shared: bool, since: float) -> bytes:
     """Return the slot of this process."""
     kind = "s" if shared else "x"
-    words = f"+{kind} {Process.current()} {since!r} {quote(name)[:NAME]}"
+    words = f"+{kind} {Process.current()} {since!r} {_quoted(name)}"
     return words.encode("ascii", "replace").ljust(SLOT - 1)[: SLOT - 1] + b"\n"
 
 
@@ -63,6 +64,11 @@ def name_in(content: bytes) -> str:
     """Return the beginning of the lock's name, empty where nobody ever had it."""
     words = content[:SLOT].split()
     return unquote(words[-1].decode("ascii", "replace")) if len(words) == len(_WORDS) else ""
+
+
+@lru_cache(maxsize=256)
+def _quoted(name: str) -> str:
+    return quote(name, errors="replace")[:NAME]
 
 
 _WORDS = ("kind", "pid", "started", "host", "since", "name")
