@@ -1,5 +1,6 @@
 """What every test may use."""
 
+import sys
 from collections.abc import Iterator
 from itertools import count
 
@@ -72,3 +73,17 @@ def redis_backend(redis_server: RedisServer, prefix: str) -> Backend:
 def _cloud_backend(name: str, mode: str, settings: dict[str, str]) -> Backend:
     config = {"plugins": {"storage_cloud": settings}}
     return Backend(name=name, mode=mode, plugins=("storage_cloud",), config=config)
+
+
+@pytest.fixture
+def modules_restored() -> Iterator[None]:
+    """Let later tests see the modules that they have imported, and not those of a reload."""
+    before = {name: each for name, each in sys.modules.items() if name.startswith("pegboard_")}
+    yield
+    for name in [each for each in sys.modules if each.startswith("pegboard_")]:
+        del sys.modules[name]
+    sys.modules.update(before)
+    for name, module in before.items():
+        parent, _, child = name.rpartition(".")
+        if parent in before:
+            setattr(before[parent], child, module)

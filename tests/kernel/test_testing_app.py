@@ -158,7 +158,7 @@ class Clinging:
 
     @hookimpl
     def lifespan(self, app):
-        app._services[Greeter] = Greeter()
+        app.offers.services[Greeter] = Greeter()
 
 
 @pytest.mark.parametrize(

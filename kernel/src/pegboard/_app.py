@@ -6,6 +6,7 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from threading import Lock
@@ -24,13 +25,13 @@ from pegboard._context import CallContext, call_context
 from pegboard._edition import Library
 from pegboard._export import Exporter
 from pegboard._mods import ModHost
-from pegboard._plugins import PluginHost, missing_plugin
+from pegboard._offers import Offers
+from pegboard._plugins import PluginHost, current_stage, missing_plugin
 from pegboard._reference import get_app
 from pegboard._registry import Registry, Slot
 from pegboard._reload import Reloader
 from pegboard._request import ANONYMOUS, RequestData, Session
 from pegboard._result import Result
-from pegboard._scope import defer_here
 from pegboard.contracts.asgi import Router
 from pegboard.errors import (
     ConfigError,
@@ -50,7 +51,8 @@ if TYPE_CHECKING:
     from pegboard._background import TaskWrapper
     from pegboard._blocking import BlockingRunner
     from pegboard._export import Export
-    from pegboard._plugins import HookCaller
+    from pegboard._plugins import ActivePlugin, HookCaller
+    from pegboard._registry import Generation
     from pegboard.contracts.asgi import Route
     from pegboard.contracts.session import Connection
 
@@ -130,6 +132,7 @@ class App(metaclass=_AppType):
         self.testing = testing or "test" in re.split(r"[^a-z0-9]+", name.lower())
         self.dev = bool(dev)
         self.registry = Registry()
+        self.offers = Offers(self)
         self.library = Library()
         self.plugins = PluginHost(self)
         self.mods = ModHost(self)
@@ -150,8 +153,6 @@ class App(metaclass=_AppType):
         self._background = BackgroundTasks(self)
         self._counts: Counter[str] = Counter()
         self._states: dict[str, SimpleNamespace] = {}
-        self._services: dict[type[Any], Any] = {}
-        self._extensions: dict[str, Any] = {}
         self._blocking: BlockingRunner | None = None
         self._starting = Lock()
 
@@ -224,30 +225,45 @@ class App(metaclass=_AppType):
         selection = self.config.selection("plugins")
         for plugin in self.plugins.choose(plugins, selection, self.config):
             await self.plugins.activate(plugin, is_fatal=plugins is not None)
-        self._plugins_changed()
+        self.plugins_changed(self._routes())
         await self.mods.load_inline()
         for mod in self.mods.choose(mods, self.config.selection("mods")):
             await self.mods.load(mod, is_fatal=mods is not None)
 
     async def _stop(self) -> None:
+        await self.reloader.close()
         await self.mods.unload_all()
         await self.reloader.aclose()
         await self._end_tasks()
         await self.plugins.deactivate_all()
-        self._plugins_changed()
+        self.plugins_changed(self._routes())
         self.library.close()
         self._undo_subscription()
 
     def _exports_changed(self, _table: Mapping[str, Slot]) -> None:
         self.router.known.clear()
 
-    def _plugins_changed(self) -> None:
+    def plugins_changed(self, routes: list[Route]) -> None:
         """Work out again what is derived from the set of active plugins."""
         self.request_hooks = self.hooks.implementations("handle_request")
         loaders = self.hooks.implementations("load_session")
         self._session_loaders = [_session_loader(self, each) for each in loaders]
         self.has_session_loaders = bool(self._session_loaders)
-        self.router = Router(self._routes())
+        self.router = Router(routes)
+
+    def routes_of(self, hooks: HookCaller) -> list[Route]:
+        """Return the routes that plugins would serve.
+
+        Raises:
+            ConfigError: If two of them claim one, or one is wrong.
+        """
+        routes: list[Route] = []
+        taken: dict[tuple[str, str], str] = {}
+        for plugin, offered in hooks.all("asgi_routes", app=self):
+            own = _checked_routes(plugin, offered, taken)
+            taken.update({(each.kind, each.prefix): plugin for each in own})
+            routes.extend(own)
+        return routes
 
     def _routes(self) -> list[Route]:
         """Return the routes of all plugins; one whose routes cannot be served loses them.
@@ -485,10 +501,26 @@ class App(metaclass=_AppType):
         Raises:
             MissingPluginError: If the plugin is not active.
         """
-        active = self.plugins.active.get(plugin)
+        return cast("msgspec.Struct", self._active(plugin, "the settings of").settings)
+
+    def generation(self, plugin: str) -> Generation:
+        """Return the version of a plugin that is active.
+
+        Who keeps something open beyond a call counts it in `Generation.leases`, so that this
+        version is not retired before that has ended.
+
+        Raises:
+            MissingPluginError: If the plugin is not active.
+        """
+        return self._active(plugin, "a lease on").generation
+
+    def _active(self, plugin: str, what: str) -> ActivePlugin:
+        stage = current_stage(self)
+        active = None if stage is None else stage.active.get(plugin)
+        active = active or self.plugins.active.get(plugin)
         if active is None:
-            raise missing_plugin(f"the settings of {plugin}", plugin)
-        return cast("msgspec.Struct", active.settings)
+            raise missing_plugin(f"{what} {plugin}", plugin)
+        return active
 
     def provide(self, kind: type[P], service: P) -> Callable[[], None]:
         """Offer a service to mods and other plugins; return the undo.
@@ -496,17 +528,7 @@ class App(metaclass=_AppType):
         Raises:
             ConfigError: If another plugin offers it already.
         """
-        if kind in self._services:
-            msg = f"two plugins provide {kind.__name__}"
-            raise ConfigError(msg)
-        self._services[kind] = service
-
-        def withdraw() -> None:
-            if self._services.get(kind) is service:
-                del self._services[kind]
-
-        defer_here(kind.__name__, withdraw)
-        return withdraw
+        return self.offers.provide(kind, service)
 
     def service(self, kind: type[P], distribution: str = "pegboard[all]") -> P:
         """Return the service of a kind.
@@ -515,7 +537,7 @@ class App(metaclass=_AppType):
             MissingPluginError: If nobody provides it, naming what to install.
         """
         try:
-            return cast("P", self._services[kind])
+            return cast("P", self.offers.service(kind))
         except KeyError:
             raise MissingPluginError(kind.__name__, distribution) from None
 
@@ -525,18 +547,7 @@ class App(metaclass=_AppType):
         Raises:
             ConfigError: If the app has an attribute of that name already.
         """
-        own = (*vars(self), *(each for kind in type(self).__mro__ for each in vars(kind)))
-        if name in self._extensions or name in own:
-            msg = f"app.{name} exists already: a plugin cannot give it again"
-            raise ConfigError(msg)
-        self._extensions[name] = value
-
-        def withdraw() -> None:
-            if self._extensions.get(name) is value:
-                del self._extensions[name]
-
-        defer_here(f"app.{name}", withdraw)
-        return withdraw
+        return self.offers.extend(name, value)
 
     if not TYPE_CHECKING:  # so that a type checker finds a misspelt attribute
 
@@ -547,9 +558,9 @@ class App(metaclass=_AppType):
                 MissingPluginError: If a plugin that is not active would give it.
                 AttributeError: If it is unknown.
             """
-            extensions = self.__dict__.get("_extensions", {})
-            if name in extensions:
-                return extensions[name]
+            if name != "offers":  # which is there from the beginning
+                with suppress(KeyError):
+                    return self.offers.attribute(name)
             if name in KNOWN_ATTRIBUTES:
                 what = f"app.{name}"
                 raise _MissingAttributeError(what, KNOWN_ATTRIBUTES[name])

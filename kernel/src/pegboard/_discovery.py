@@ -42,7 +42,8 @@ class PluginManifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         requires: Capabilities or plugins without which it is not activated.
         after: Capabilities or plugins that are activated first where they are there.
         commands: Names of the commands that it adds to `pegboard`.
-        reload: Whether its code could be replaced in the running process; nothing does that yet.
+        reload: Whether its code can be replaced in the running process, old and new one being
+            active beside each other for a moment, or needs a `restart`.
     """
 
     api: int
@@ -72,6 +73,13 @@ class PluginCandidate(msgspec.Struct, frozen=True, kw_only=True):
     distribution: str = ""
     version: str = ""
     problem: str = ""
+
+    @property
+    def unit(self) -> str:
+        """The package that its code is in, empty for an object of the caller's."""
+        return (
+            self.target.partition(":")[0].partition(".")[0] if isinstance(self.target, str) else ""
+        )
 
     def load(self) -> Any:
         """Import the plugin object.
@@ -138,6 +146,14 @@ def find_plugins() -> list[PluginCandidate]:
             problem=problem,
         )
     return [found[name] for name in sorted(found)]
+
+
+def reread(candidate: PluginCandidate) -> PluginCandidate:
+    """Return a candidate with its manifest as it is on disk now."""
+    if not isinstance(candidate.target, str):
+        return candidate
+    manifest, problem = _manifest(candidate.target.partition(":")[0])
+    return msgspec.structs.replace(candidate, manifest=manifest, problem=problem)
 
 
 def in_process_plugin(plugin: object) -> PluginCandidate:
@@ -224,7 +240,10 @@ def _entry_points(group: str) -> Iterable[Any]:
 
 def _manifest(module: str) -> tuple[PluginManifest | None, str]:
     root = module.partition(".")[0]
-    spec = find_spec(root)
+    try:
+        spec = find_spec(root)
+    except ValueError:  # it is imported and says of itself that it has none
+        spec = None
     locations = list(spec.submodule_search_locations or ()) if spec else []
     if not locations:
         return None, f"package {root} is not importable"

@@ -154,7 +154,10 @@ class ModReload:
 
     def _changed(self, paths: Collection[Path] | None) -> set[str]:
         found = set()
+        plugins = self._app.plugins.units()
         for unit, edition in list(self._app.library.editions.items()):
+            if unit in plugins:
+                continue
             try:
                 differs = edition.differs(paths)
             except OSError:  # it cannot be read, as building it will say

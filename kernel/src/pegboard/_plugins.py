@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,8 +22,20 @@ from pegboard.hookspecs import API_VERSION, Hooks
 if TYPE_CHECKING:
     from pegboard._app import App
     from pegboard._config import Config, Selection
+    from pegboard._edition import Edition, Library
+    from pegboard._offers import Offer
 
-__all__ = ["HookCaller", "PluginHost", "PluginStatus", "PluginView", "in_order", "missing_plugin"]
+__all__ = [
+    "HookCaller",
+    "PluginHost",
+    "PluginStage",
+    "PluginStatus",
+    "PluginView",
+    "current_stage",
+    "in_order",
+    "incompatibility",
+    "missing_plugin",
+]
 
 _logger = logging.getLogger("pegboard.plugins")
 
@@ -92,6 +106,10 @@ class HookCaller:
         self.manager.unregister(name=name)
         self._order.remove(name)
 
+    def holds(self, name: str, plugin: object) -> bool:
+        """Whether it is this plugin that has a name."""
+        return self.manager.get_plugin(name) is plugin
+
     def implementations(self, hook: str) -> list[Any]:
         """Return the implementations of a hook in the order in which they are asked."""
         return sorted(getattr(self.manager.hook, hook).get_hookimpls(), key=self._rank)
@@ -146,6 +164,59 @@ class HookCaller:
     def _rank(self, implementation: Any) -> tuple[int, int]:
         urgency = -1 if implementation.tryfirst else 1 if implementation.trylast else 0
         return urgency, self._order.index(implementation.plugin_name)
+
+
+class PluginStage:
+    """Plugins that are activated while others serve, and what they offer, as nobody sees it yet.
+
+    Attributes:
+        going: Names of the plugins whose place they take, or that go.
+        active: The plugins, by name.
+        services: What they provide, by kind.
+        attributes: What they extend the app with, by name.
+    """
+
+    def __init__(self, app: App, going: Iterable[str] = ()) -> None:
+        self.going = set(going)
+        self.active: dict[str, ActivePlugin] = {}
+        self.services: dict[Any, Offer] = {}
+        self.attributes: dict[Any, Offer] = {}
+        self._app: App | None = app
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """Let what is registered in the block, and in the tasks that it starts, be staged."""
+        token = _stage.set(self)
+        try:
+            yield
+        finally:
+            _stage.reset(token)
+
+    def is_of(self, app: App) -> bool:
+        """Whether it is open, and of this app."""
+        return self._app is app
+
+    def close(self) -> None:
+        """End the staging: tasks that began in it see the app as everyone does."""
+        self._app = None
+
+    async def aclose(self) -> None:
+        """Deactivate the plugins again."""
+        for active in reversed(list(self.active.values())):
+            await active.generation.scope.aclose()
+        self.close()
+        self.active.clear()
+        self.services.clear()
+        self.attributes.clear()
+
+
+_stage: ContextVar[PluginStage] = ContextVar("pegboard_stage")
+
+
+def current_stage(app: App) -> PluginStage | None:
+    """Return the stage of the plugin that is being activated, if it is one of a reload."""
+    stage = _stage.get(None)
+    return stage if stage is not None and stage.is_of(app) else None
 
 
 class PluginView:
@@ -232,7 +303,7 @@ class PluginHost:
         for candidate in wanted.values():
             reason = selection.why_not(candidate.name)
             state: State = "off"
-            if reason is None and (reason := _incompatibility(candidate)):
+            if reason is None and (reason := incompatibility(candidate)):
                 state = "incompatible"
             if reason is None:
                 taken.append(candidate)
@@ -302,32 +373,115 @@ class PluginHost:
             if not self._has(need):
                 msg = f"it requires {need}, which is not active"
                 raise PluginError(msg)
-        plugin = candidate.load()
+        plugin, edition = load_plugin(candidate, app.library)
         self.hooks.add(name, plugin)
-        scope.defer("hooks", lambda: self.hooks.remove(name))
-        schema = self.hooks.call(name, "config_schema")
-        settings = app.config.section(f"plugins.{name}", schema) if schema else None
-        options = self.hooks.call(name, "export_options")
-        self._check_options(name, options)
-        self.active[name] = ActivePlugin(
+        scope.defer("hooks", lambda: self._forget(name, plugin))
+        active = self._made(candidate, plugin, self.hooks, self._generation(name, scope, edition))
+        self._check_options(active, self.active)
+        self.active[name] = active
+        scope.defer("activation", lambda: self._forget(name, plugin))
+        await self._enter(active, self.hooks)
+        self.status[name] = PluginStatus(candidate=candidate, state="active")
+
+    def _generation(self, name: str, scope: Scope, edition: Edition | None) -> Generation:
+        before = self.active.get(name)
+        number = 1 if before is None else before.generation.number + 1
+        return Generation(name, number, scope, edition)
+
+    def _made(
+        self, candidate: PluginCandidate, plugin: Any, hooks: HookCaller, generation: Generation
+    ) -> ActivePlugin:
+        """Ask a plugin for its settings and options."""
+        name = candidate.name
+        schema = hooks.call(name, "config_schema")
+        return ActivePlugin(
             candidate=candidate,
             plugin=plugin,
-            generation=Generation(name, 1, scope),
-            settings=settings,
-            options=options,
+            generation=generation,
+            settings=self._app.config.section(f"plugins.{name}", schema) if schema else None,
+            options=hooks.call(name, "export_options"),
         )
-        scope.defer("activation", lambda: self.active.pop(name, None))
+
+    async def _enter(self, active: ActivePlugin, hooks: HookCaller) -> None:
+        scope = active.generation.scope
         with registering(scope):
-            lifespan = self.hooks.call(name, "lifespan", app=app)
+            lifespan = hooks.call(active.candidate.name, "lifespan", app=self._app)
             if lifespan is not None:
                 await scope.enter("lifespan", lifespan)
-        self.status[name] = PluginStatus(candidate=candidate, state="active")
+
+    def _forget(self, name: str, plugin: Any) -> None:
+        """Take a plugin out, unless another generation of it has taken its place."""
+        if self.hooks.holds(name, plugin):
+            self.hooks.remove(name)
+        if name in self.active and self.active[name].plugin is plugin:
+            del self.active[name]
+
+    # -- for reloads -----------------------------------------------------------------------
+
+    async def activate_staged(
+        self, stage: PluginStage, candidate: PluginCandidate, plugin: Any, edition: Edition | None
+    ) -> None:
+        """Activate a plugin while others serve; it is seen by nobody but those of its stage.
+
+        Raises:
+            Exception: Whatever is wrong with it.
+        """
+        name = candidate.name
+        hooks = HookCaller()
+        hooks.add(name, plugin)
+        scope = Scope(f"plugin {name}", self._app.tasks)
+        active = self._made(candidate, plugin, hooks, self._generation(name, scope, edition))
+        others = {key: each for key, each in self.active.items() if key not in stage.going}
+        self._check_options(active, {**others, **stage.active})
+        stage.active[name] = active
+        await self._enter(active, hooks)
+        scope.defer("activation", lambda: self._forget(name, plugin))
+
+    def staged_view(self, stage: PluginStage) -> PluginView:
+        """Return the plugins as they are once a stage is committed."""
+        active = {
+            name: stage.active.get(name, each)
+            for name, each in self.active.items()
+            if name not in stage.going or name in stage.active
+        }
+        active |= {name: each for name, each in stage.active.items() if name not in active}
+        ordered, _ = in_order(each.candidate for each in active.values())
+        hooks = HookCaller()
+        for candidate in ordered:
+            hooks.add(candidate.name, active[candidate.name].plugin)
+        return PluginView(hooks, {each.name: active[each.name] for each in ordered}, self.status)
+
+    def commit(self, stage: PluginStage, view: PluginView | None) -> None:
+        """Let the plugins of a stage serve."""
+        view = view or self.staged_view(stage)
+        self.hooks = view.hooks
+        self.active.clear()
+        self.active.update(view.active)
+        for name in stage.going - stage.active.keys():
+            self.status.pop(name, None)
+        for name, each in stage.active.items():
+            self.status[name] = PluginStatus(candidate=each.candidate, state="active")
+        self._app.offers.commit(stage)
+        stage.close()
+
+    def note_rejected(self, candidate: PluginCandidate, reason: str) -> bool:
+        """Note that the newest code of a plugin does not serve; whether that is news."""
+        status = self.status.get(candidate.name)
+        if candidate.name in self.active and status is not None:
+            is_news, status.rejected = status.rejected != reason, reason
+            return is_news
+        self.status[candidate.name] = PluginStatus(
+            candidate=candidate, state="failed", reason=reason
+        )
+        return status is None or status.reason != reason
 
     def _has(self, need: str) -> bool:
         return any(need in _given(each.candidate) for each in self.active.values())
 
-    def _check_options(self, name: str, options: type[msgspec.Struct] | None) -> None:
-        for other in self.active.values():
+    @staticmethod
+    def _check_options(active: ActivePlugin, others: Mapping[str, ActivePlugin]) -> None:
+        name, options = active.candidate.name, active.options
+        for other in others.values():
             if options is None or other.options is None:
                 continue
             both = set(options.__struct_fields__) & set(other.options.__struct_fields__)
@@ -339,14 +493,35 @@ class PluginHost:
         """Take all plugins away, those that others require last."""
         for active in reversed(list(self.active.values())):
             await active.generation.scope.aclose()
+            self._forget(active.candidate.name, active.plugin)
             name = active.candidate.name
             self.status[name] = PluginStatus(
                 candidate=active.candidate, state="off", reason="the app has stopped"
             )
 
+    def units(self) -> dict[str, str]:
+        """Return the packages that the active plugins are, each with the plugin's name."""
+        found = {each.candidate.unit: name for name, each in self.active.items()}
+        found.pop("", None)
+        return found
+
     def view(self) -> PluginView:
         """Return the plugins as they are now."""
         return PluginView(self.hooks, dict(self.active), self.status)
+
+
+def load_plugin(candidate: PluginCandidate, library: Library) -> tuple[Any, Edition | None]:
+    """Import the object of a plugin; return it with the modules that it is made of.
+
+    Raises:
+        PluginError: If there is no such object.
+        Exception: Whatever the import raises.
+    """
+    plugin = candidate.load()
+    if not isinstance(candidate.target, str):
+        return plugin, None
+    library.register(candidate.unit)
+    return plugin, library.editions.get(candidate.unit) or library.adopt(candidate.unit)
 
 
 def in_order(
@@ -406,7 +581,8 @@ def _needs(candidate: PluginCandidate, givers: Mapping[str, list[str]]) -> list[
     return [name for need in wanted for name in givers.get(need, ()) if name != candidate.name]
 
 
-def _incompatibility(candidate: PluginCandidate) -> str | None:
+def incompatibility(candidate: PluginCandidate) -> str | None:
+    """Return why a plugin cannot be used with this kernel, None if it can."""
     if candidate.manifest is None:
         return candidate.problem
     if candidate.manifest.api != API_VERSION:

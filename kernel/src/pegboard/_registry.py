@@ -74,7 +74,10 @@ class Generation:
     def rewrapped(self) -> Generation:
         """Return the same version of the code for exports that are wrapped anew."""
         again = Generation(self.owner, self.number, self.scope, self.edition)
-        again.previous, again.declarations = self, self.declarations
+        again.declarations = self.declarations
+        if self.previous is not None and not self.previous.busy:
+            self.previous = None
+        again.previous = self
         return again
 
     def __repr__(self) -> str:

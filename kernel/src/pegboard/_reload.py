@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
+from anyio import to_thread
 
 from pegboard._mod_reload import ModReload, Unfinished
+from pegboard._plugin_reload import PluginReload
 from pegboard._retirement import Retired, RetiredReport, collect
 from pegboard.contracts.reload import Reloaded
 from pegboard.errors import NotFoundError
@@ -41,6 +43,8 @@ class Reloader:
         self._app = app
         self._lock = anyio.Lock()
         self._mods = ModReload(app, self._retire)
+        self._plugins = PluginReload(app, self._retire)
+        self._is_closed = False
         self._retired: list[Retired] = []
         self._draining = 0
         self._sweeping = False
@@ -56,10 +60,17 @@ class Reloader:
         """
         if name is None:
             return await self.follow(None)
-        if name not in self._mods.names:
-            msg = f"there is no mod or plugin {name!r} to reload; mods: {self._mods.names}"
-            raise NotFoundError(msg)
-        return await self._locked(lambda: self._mods.run(None, {name}))
+        if name in self._mods.names:
+            return await self._locked(lambda: self._mods.run(None, {name}))
+        if name in self._plugins.names:
+            return await self._locked(lambda: self._replaced({name}))
+        names = ", ".join([*self._mods.names, *self._plugins.names])
+        msg = f"there is no mod or plugin {name!r} to reload; there are: {names}"
+        raise NotFoundError(msg)
+
+    async def _replaced(self, plugins: set[str]) -> list[Reloaded]:
+        wanted = await to_thread.run_sync(self._plugins.wanted, plugins)
+        return await self._plugins.run(wanted)
 
     def folders(self) -> set[Path]:
         """Return the folders whose files can be followed: of mods, and of editable packages."""
@@ -77,11 +88,19 @@ class Reloader:
             unfinished: Says, in a thread, whether a file is only half written; new code with such
                 a file is dropped without a word, to be followed later.
         """
-        return await self._locked(lambda: self._mods.run(paths, (), unfinished))
+        return await self._locked(lambda: self._followed(paths, unfinished))
+
+    async def _followed(
+        self, paths: Collection[Path] | None, unfinished: Unfinished | None
+    ) -> list[Reloaded]:
+        changed, outcomes = await to_thread.run_sync(self._plugins.changed, paths)
+        if changed:
+            outcomes += await self._replaced(changed)
+        return outcomes + await self._mods.run(paths, (), unfinished)
 
     async def _locked(self, work: Callable[[], Awaitable[list[Reloaded]]]) -> list[Reloaded]:
         async with self._lock:
-            outcomes = await work()
+            outcomes = [] if self._is_closed else await work()
         for each in outcomes:
             self._announce(each)
         return outcomes
@@ -99,8 +118,13 @@ class Reloader:
 
     # -- what is replaced ------------------------------------------------------------------
 
-    def _retire(self, generation: Generation, editions: Iterable[Edition]) -> None:
-        retired = Retired(generation, editions)
+    def _retire(
+        self,
+        generation: Generation,
+        editions: Iterable[Edition],
+        wrapped: Iterable[Generation] = (),
+    ) -> None:
+        retired = Retired(generation, editions, wrapped)
         self._retired.append(retired)
         self._draining += 1
         self._app.tasks.start_soon(self._see_out, retired, name=f"drain of {generation!r}")
@@ -147,8 +171,14 @@ class Reloader:
         """How many old generations still have something to end."""
         return self._draining
 
+    async def close(self) -> None:
+        """Let a change that is on its way end, and begin no other."""
+        async with self._lock:
+            self._is_closed = True
+
     async def aclose(self) -> None:
         """Undo what old generations have registered, whatever still runs in them."""
         for each in self._retired:
             await each.aclose()
         self._retired.clear()
+        self._is_closed = False

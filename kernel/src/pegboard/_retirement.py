@@ -57,16 +57,28 @@ class RetiredReport(msgspec.Struct, frozen=True, kw_only=True):
 class Retired:
     """A generation that no longer serves.
 
+    Args:
+        generation: The generation.
+        editions: The modules that go with it.
+        wrapped: Generations of mods whose calls ran through it, if it was a plugin's.
+
     Attributes:
         owner: Mod or plugin.
         number: Number of the generation.
         generation: The generation, until it has drained.
+        drained: Set when what it had registered is undone.
     """
 
-    def __init__(self, generation: Generation, editions: Iterable[Edition]) -> None:
+    def __init__(
+        self,
+        generation: Generation,
+        editions: Iterable[Edition],
+        wrapped: Iterable[Generation] = (),
+    ) -> None:
         self.owner = generation.owner
         self.number = generation.number
         self.generation: Generation | None = generation
+        self._wrapped = list(wrapped)
         self.drained = anyio.Event()
         self._since = monotonic()
         modules = [each for edition in editions for each in edition.modules.values()]
@@ -75,13 +87,21 @@ class Retired:
     async def drain(self) -> None:
         """Wait until nothing runs in the generation, then undo what it has registered."""
         wait = FIRST_LOOK
-        while self.generation is not None and self.generation.busy:
+        while self.busy:
             await anyio.sleep(wait)
             wait = min(2 * wait, LONGEST_LOOK)
         await self.aclose()
 
+    @property
+    def busy(self) -> int:
+        """Calls and streams that still run in it."""
+        if self.generation is None:
+            return 0
+        return self.generation.busy + sum(each.leases for each in self._wrapped)
+
     async def aclose(self) -> None:
         """Undo what the generation has registered, whatever still runs in it."""
+        self._wrapped.clear()
         generation, self.generation = self.generation, None
         if generation is not None:
             generation.declarations = []
@@ -101,7 +121,7 @@ class Retired:
             owner=self.owner,
             number=self.number,
             seconds=monotonic() - self._since,
-            busy=0 if self.generation is None else self.generation.busy,
+            busy=self.busy,
             alive=[name for name, _ in alive][:10],
             held_by=sorted(set(_holders([each for _, each in alive]))),
         )

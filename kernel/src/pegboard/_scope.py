@@ -15,7 +15,7 @@ from typing import Any
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
-__all__ = ["Scope", "defer_here", "registering"]
+__all__ = ["Scope", "current_scope", "defer_here", "registering"]
 
 STEP_TIMEOUT = 5.0  # seconds that one step of the undoing may take
 
@@ -148,6 +148,11 @@ def registering(scope: Scope) -> Iterator[None]:
         yield
     finally:
         _current.reset(token)
+
+
+def current_scope() -> Scope | None:
+    """Return the scope that registers at the moment, None if there is none."""
+    return _current.get(None)
 
 
 def defer_here(what: str, undo: Undo) -> None:

@@ -74,6 +74,16 @@ class Hooks:
         """
 
     @_hookspec
+    def hand_over(self, app: App, previous: object) -> None:
+        """Take over from the plugin object whose code is being replaced.
+
+        Called on the new object alone, once both are active and everything is ready for the new
+        one to serve, in the moment of the change: it has to be quick and cannot wait. A raise
+        rejects the new code. What is taken should be plain data, or what keeps it open keeps the
+        old code alive. Since API 1.
+        """
+
+    @_hookspec
     def register_export(self, app: App, export: Export) -> Layer | None:
         """Wrap an export, or look at it and answer None.
 

@@ -243,3 +243,47 @@ async def test_a_level_that_rises_while_on_connect_runs_refuses_the_client(
         with pytest.raises(Refused) as refusal:
             await user.accepted()
         assert refusal.value.status == 403
+
+
+@pytest.mark.usefixtures("modules_restored")
+async def test_open_sockets_outlive_the_transport_that_took_them(run_app: RunApp) -> None:
+    async with run_app() as app:
+
+        @app.export(name="room", mod_name="Room", websocket_handler="talk")
+        def room() -> Any:
+            return {"on_message": lambda payload: {"heard": payload}}
+
+        async with connect(app, TALK) as first:
+            (outcome,) = await app.reloader.reload("transport_ws")
+            assert outcome.outcome == "reloaded", outcome
+            async with connect(app, TALK) as second:
+                assert len(app.ws_connections("Room/talk")) == 2
+                await first.send("still")
+                assert await first.receive() == {"heard": "still"}
+                assert await app.ws_broadcast("Room/talk", {"to": "all"}) == 2
+                assert [await first.receive(), await second.receive()] == [{"to": "all"}] * 2
+                (report,) = app.reloader.retired()
+                assert (report.owner, report.busy) == ("transport_ws", 1)
+        with anyio.fail_after(5):
+            await app.reloader.settle()
+        assert not app.reloader.draining
+
+
+@pytest.mark.usefixtures("modules_restored")
+async def test_sockets_that_the_new_code_cannot_keep_are_closed(run_app: RunApp) -> None:
+    async with run_app() as app:
+
+        @app.export(name="room", mod_name="Room", websocket_handler="talk")
+        def room() -> Any:
+            return {"on_message": lambda payload: {"heard": payload}}
+
+        plugin = app.plugins.active["transport_ws"].plugin
+        plugin.sockets = 0
+        try:
+            async with connect(app, TALK) as first:
+                await app.reloader.reload("transport_ws")
+                with pytest.raises(Closed) as caught:
+                    await first.receive()
+                assert caught.value.code == 1012
+        finally:
+            del plugin.sockets

@@ -14,7 +14,7 @@ from pegboard.testing._websocket import (
     WebSocketConnection,
     WebSocketRefused,
 )
-from pegboard.testing.harness import AppFactory, LeakError, watched
+from pegboard.testing.harness import AppFactory, LeakError, retired, watched
 
 __all__ = [
     "AppFactory",
@@ -32,5 +32,6 @@ __all__ = [
     "WebSocketClosed",
     "WebSocketConnection",
     "WebSocketRefused",
+    "retired",
     "watched",
 ]

@@ -13,7 +13,7 @@ from anyio import lowlevel
 
 from pegboard._app import App
 
-__all__ = ["AppFactory", "LeakError", "watched"]
+__all__ = ["AppFactory", "LeakError", "retired", "watched"]
 
 SETTLING = 20  # turns of the event loop that ended tasks get to vanish
 
@@ -108,3 +108,25 @@ def _mods_in(folder: Path) -> list[Path]:
         if not path.name.startswith(("_", "."))
         and (path.suffix == ".py" or (path / "__init__.py").is_file())
     ]
+
+
+async def retired(app: App, *, within: float = 5.0) -> None:
+    """Wait until every generation that was replaced in this app is gone.
+
+    Args:
+        app: The app, which runs.
+        within: Seconds that calls and streams of old generations get to end.
+
+    Raises:
+        LeakError: If one is still there, naming what is alive of it and who holds that.
+    """
+    with anyio.move_on_after(within):
+        await app.reloader.settle()
+    for each in app.reloader.retired():
+        what = f"generation {each.number} of {each.owner}"
+        if each.busy:
+            msg = f"{each.busy} calls or streams still run in {what}"
+        else:
+            holders = ", ".join(each.held_by) or "nobody that was found"
+            msg = f"{what} is not gone: {', '.join(each.alive)}; held by: {holders}"
+        raise LeakError(msg)

@@ -129,7 +129,7 @@ class PluginSuite:
                 assert app.plugins.status[candidate.name].state == "active"
             assert not app.plugins.active
             assert not app.hooks.manager.get_plugins()
-            assert not app._services, "it provides services after the end"  # noqa: SLF001 - what must not leak
+            assert not app.offers.services, "it provides services after the end"
             assert len(app.registry._subscribers) == subscribers, "it is still subscribed"  # noqa: SLF001 - the same
             assert not app.registry.table
 

@@ -71,6 +71,7 @@ class HttpTransport:
             smallest=settings.compress_from, level=settings.compress_level
         )
         self._threads = CapacityLimiter(settings.stream_threads)
+        self._generation = app.generation(NAME)
         self._api: dict[str, Endpoint] = {}
         self._sse: dict[str, Endpoint] = {}
 
@@ -201,11 +202,13 @@ class HttpTransport:
             await stream.aclose()
             raise
         self.deliveries.add(delivery)
+        self._generation.leases += 1
         try:
             if self.app.stopping.is_set():
                 delivery.end()
             await delivery.run()
         finally:
+            self._generation.leases -= 1
             self.deliveries.discard(delivery)
 
     def end_streams(self, subjects: Collection[str] | None = None) -> None:

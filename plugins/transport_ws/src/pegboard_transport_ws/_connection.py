@@ -108,6 +108,10 @@ class Connection(SendingSide):
         """Whether the caller is a handler of this connection: one that may wait for its client."""
         return self._handling and current_request() is self._request
 
+    def move(self, hub: Hub, endpoint: Endpoint) -> None:
+        """Go on in another hub, as the transport was replaced; handlers are those of `endpoint`."""
+        self._hub, self.endpoint = hub, endpoint
+
     def orphan(self, export: Export) -> None:
         """Close since the handler was removed; its `on_disconnect` is still called."""
         self._orphaned = export

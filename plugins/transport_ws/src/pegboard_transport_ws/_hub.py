@@ -149,6 +149,15 @@ class Hub:
         self._received += connection.received
         self._dropped += connection.outbox.dropped
 
+    def take_over(self, previous: Hub) -> list[Connection]:
+        """Take all connections, with their channels and counters, from another hub."""
+        taken = previous.members()
+        self._connections, previous._connections = previous._connections, {}
+        self._channels, previous._channels = previous._channels, {}
+        self._sent, self._received = previous._sent, previous._received
+        self._dropped, self.slow_closed = previous._dropped, previous.slow_closed
+        return taken
+
     def members(self) -> list[Connection]:
         """Return all connections, also those about to close."""
         return list(self._connections.values())

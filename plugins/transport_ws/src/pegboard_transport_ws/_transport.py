@@ -54,6 +54,7 @@ class Transport:
         self.endpoints = EndpointTable(self._orphan, self._follow)
         self.registration = Registration(app, self.endpoints)
         self._app = app
+        self._generation = app.generation("transport_ws")
         self._config = config
         self._limit = ConnectionLimit(config)
         self._emptied = Event()
@@ -69,10 +70,12 @@ class Transport:
         except PegboardError as error:
             await refuse(scope, send, Refusal.of(error))
             return
+        self._generation.leases += 1
         try:
             with self._limit.counted(handshake.client):
                 await self._serve(endpoint, handshake, receive, send)
         finally:
+            self._generation.leases -= 1
             if not self._limit.total:
                 self._emptied.set()
 
@@ -98,6 +101,16 @@ class Transport:
             unsubscribe()
             for withdraw in offers:
                 withdraw()
+
+    def take_over(self, previous: Transport) -> None:
+        """Make the open sockets of the transport that this one replaces its own.
+
+        Their conversations go on in the code that began them, with the channels and the handlers
+        of this one; that code is gone when the last of them has ended.
+        """
+        for connection in self.hub.take_over(previous.hub):
+            endpoint = self.endpoints.find(f"/ws/{connection.endpoint.channel_id}")
+            connection.move(self.hub, endpoint or connection.endpoint)
 
     # -- one handshake ---------------------------------------------------------------------
 
@@ -216,10 +229,14 @@ class Transport:
         await self._app.stopping.wait()
         self._close_all(1001, "the server stops")
 
-    async def _aclose(self) -> None:
-        """Close what is open and wait until it has ended."""
+    def give_up(self) -> None:
+        """Close what is open, and take no more."""
         self._is_closed = True
         self._close_all(1012, "the WebSocket transport is replaced")
+
+    async def _aclose(self) -> None:
+        """Close what is open and wait until it has ended."""
+        self.give_up()
         config = self._config
         with move_on_after(config.close_timeout + config.disconnect_timeout):
             while self._limit.total:

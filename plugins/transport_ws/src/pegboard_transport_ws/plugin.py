@@ -23,6 +23,9 @@ __all__ = ["plugin"]
 class WsPlugin:
     """Serves WebSocket handlers; one transport for each app that it is active in."""
 
+    sockets = 1
+    """Increased when `Hub` and `Connection` can no longer work with those of the code before."""
+
     def __init__(self) -> None:
         self._transports: WeakKeyDictionary[App, Transport] = WeakKeyDictionary()
 
@@ -40,6 +43,15 @@ class WsPlugin:
     def lifespan(self, app: App) -> AbstractAsyncContextManager[None]:
         """Provide `Channels`; close all sockets at the end."""
         return self._serving(app)
+
+    @hookimpl
+    def hand_over(self, app: App, previous: WsPlugin) -> None:
+        """Take the open sockets over, or close them where the code before kept them differently."""
+        before = previous._transports[app]
+        if previous.sockets == self.sockets:
+            self._transports[app].take_over(before)
+        else:
+            before.give_up()
 
     @hookimpl
     def register_export(self, app: App, export: Export) -> Layer | None:

@@ -1,0 +1,372 @@
+"""Replacing, adding and removing plugins: activated beside the old ones, committed at once.
+
+What serves is changed in `_Change.commit` only, which has no `await` in it: hooks, services,
+attributes, modules, exports wrapped anew, routes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator
+from importlib import import_module
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from anyio import lowlevel, to_thread
+
+from pegboard._discovery import reread
+from pegboard._edition import Library
+from pegboard._loader import rebuilt_mod, refresh_finders
+from pegboard._plugins import PluginStage, PluginView, in_order, incompatibility
+from pegboard._reference import loading
+from pegboard.contracts.reload import Outcome, Reloaded
+from pegboard.errors import LoadError, PluginError
+
+if TYPE_CHECKING:
+    from pegboard._app import App
+    from pegboard._discovery import ModCandidate, PluginCandidate
+    from pegboard._edition import Build, Edition
+    from pegboard._loader import LoadedMod
+    from pegboard._registry import Generation, Staged
+    from pegboard.contracts.asgi import Route
+
+__all__ = ["PluginReload", "Wanted"]
+
+_NAME = re.compile(r"[A-Za-z0-9._-]+")
+
+Retire = Callable[["Generation", Iterable["Edition"], Iterable["Generation"]], None]
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """A change of the plugins of an app.
+
+    Attributes:
+        replaced: Those whose code is executed anew.
+        added: Those that were not active before.
+        removed: Names of those that will not be.
+    """
+
+    replaced: tuple[PluginCandidate, ...] = ()
+    added: tuple[PluginCandidate, ...] = ()
+    removed: tuple[str, ...] = ()
+
+    @property
+    def coming(self) -> tuple[PluginCandidate, ...]:
+        """All that are activated."""
+        return (*self.replaced, *self.added)
+
+
+class PluginReload:
+    """Changes the plugins of an app that runs.
+
+    Args:
+        app: The app.
+        retire: Takes each generation that is gone, its modules, and the generations of mods that
+            were wrapped by it.
+    """
+
+    def __init__(self, app: App, retire: Retire) -> None:
+        self._app = app
+        self._retire = retire
+
+    @property
+    def names(self) -> list[str]:
+        """The plugins that could be replaced."""
+        return sorted(self._app.plugins.units().values())
+
+    def changed(self, paths: Collection[Path] | None) -> tuple[set[str], list[Reloaded]]:
+        """Return the plugins whose code has changed, and those that are as they were again."""
+        found, mended = set(), []
+        for unit, name in self._app.plugins.units().items():
+            edition, status = self._app.library.editions[unit], self._app.plugins.status[name]
+            if _differs(edition, None if status.rejected else paths):
+                found.add(name)
+            elif status.rejected:
+                status.rejected = ""
+                number = self._app.plugins.active[name].generation.number
+                mended.append(
+                    Reloaded(kind="plugin", name=name, outcome="mended", generation=number)
+                )
+        return found, mended
+
+    def wanted(self, names: Collection[str]) -> Wanted:
+        """Return what to replace if these plugins are: they, and those that require them."""
+        active = {name: each.candidate for name, each in self._app.plugins.active.items()}
+        found, more = set(names), set(names)
+        while more:
+            given = {cap for name in more for cap in _given(active[name])}
+            more = {
+                name
+                for name, each in active.items()
+                if name not in found and not given.isdisjoint(_required(each))
+            }
+            found |= more
+        return Wanted(replaced=tuple(each for name, each in active.items() if name in found))
+
+    async def run(self, wanted: Wanted) -> list[Reloaded]:
+        """Change the plugins; what fails leaves all of them as they are."""
+        begun = perf_counter()
+        change = _Change(self._app, wanted)
+        try:
+            await change.prepare()
+            change.check()
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - of whatever kind, it is told
+            await change.undo()
+            return list(self._rejected(wanted, _reason(error)))
+        except BaseException:
+            await change.undo()
+            raise
+        rebuilt = [each.candidate for each in change.loaded]
+        for generation, editions, wrapped in change.commit():
+            self._retire(generation, editions, wrapped)
+        return list(self._accepted(wanted, rebuilt, perf_counter() - begun))
+
+    def _accepted(
+        self, wanted: Wanted, rebuilt: list[ModCandidate], seconds: float
+    ) -> Iterator[Reloaded]:
+        active = self._app.plugins.active
+        outcomes: list[tuple[str, Outcome]] = [
+            *((name, "removed") for name in wanted.removed),
+            *((each.name, "reloaded") for each in wanted.replaced),
+            *((each.name, "loaded") for each in wanted.added),
+        ]
+        for name, outcome in outcomes:
+            number = active[name].generation.number if name in active else 0
+            yield Reloaded(
+                kind="plugin", name=name, outcome=outcome, generation=number, seconds=seconds
+            )
+        for each in rebuilt:
+            self._app.mods.note_active(each)
+            number = self._app.mods.generations[each.name].number
+            yield Reloaded(kind="mod", name=each.name, outcome="reloaded", generation=number)
+
+    def _rejected(self, wanted: Wanted, reason: str) -> Iterator[Reloaded]:
+        plugins = self._app.plugins
+        for each in wanted.coming:
+            if plugins.note_rejected(each, reason):
+                active = plugins.active.get(each.name)
+                number = 0 if active is None else active.generation.number
+                yield Reloaded(
+                    kind="plugin",
+                    name=each.name,
+                    outcome="rejected",
+                    generation=number,
+                    reason=reason,
+                )
+
+
+class _Change:
+    """A change on its way: prepared, and then committed or undone."""
+
+    def __init__(self, app: App, wanted: Wanted) -> None:
+        self._app = app
+        self._wanted = wanted
+        self._build: Build | None = None
+        self._stage = PluginStage(app, going={*wanted.removed, *(e.name for e in wanted.replaced)})
+        self._view: PluginView | None = None
+        self._staged: list[Staged] = []
+        self._fresh: list[Generation] = []
+        self._withdrawn: dict[Generation, str] = {}
+        self._routes: list[Route] = []
+        self.loaded: list[LoadedMod] = []
+
+    async def prepare(self) -> None:
+        """Run the new code beside the old, activate the plugins, wrap the exports anew.
+
+        Raises:
+            Exception: Whatever is wrong with it.
+        """
+        ordered, objects = await self._run_code()
+        with self._stage.entered():
+            for candidate in ordered:
+                edition = None if self._build is None else self._build.fresh.get(candidate.unit)
+                await self._app.plugins.activate_staged(
+                    self._stage, candidate, objects[candidate.name], edition
+                )
+            self._view = self._app.plugins.staged_view(self._stage)
+            await self._wrap(self._view)
+            self._app.registry.check(*self._staged, leaving=self._withdrawn)
+            self._routes = self._app.routes_of(self._view.hooks)
+
+    async def _run_code(self) -> tuple[list[PluginCandidate], dict[str, Any]]:
+        coming = [reread(each) for each in self._wanted.coming]
+        for each in coming:
+            reason = incompatibility(each)
+            if each.manifest is not None and each.manifest.reload == "restart":
+                is_new = each in self._wanted.added
+                reason = None if is_new else "its manifest says that it needs a restart"
+            if reason is not None:
+                msg = f"plugin {each.name}: {reason}"
+                raise PluginError(msg)
+        staying = [
+            each.candidate
+            for name, each in self._app.plugins.active.items()
+            if name not in self._stage.going
+        ]
+        ordered, refused = in_order([*staying, *coming])
+        for each, reason in refused:
+            msg = f"plugin {each.name}: {reason}"
+            raise PluginError(msg)
+        with loading(self._app):
+            objects, self.loaded, self._build = await to_thread.run_sync(self._built, coming)
+        names = {each.name for each in coming}
+        return [each for each in ordered if each.name in names], objects
+
+    def _built(
+        self, coming: list[PluginCandidate]
+    ) -> tuple[dict[str, Any], list[LoadedMod], Build]:
+        library = self._app.library
+        units = {each.unit for each in self._wanted.replaced} - {""}
+        mods = self._mods_of(library, units)
+        refresh_finders(_folders(library, units))
+        with library.building({*units, *(each.module for each in mods)}) as build:
+            objects = {each.name: _object(each, library, build) for each in coming}
+            loaded = [rebuilt_mod(each, build) for each in mods]
+        return objects, loaded, build
+
+    def _mods_of(self, library: Library, units: set[str]) -> list[ModCandidate]:
+        """Return the mods that have imported names of the plugins, and so have their old ones."""
+        affected = library.dependents(units)
+        return [each for each in self._app.mods.candidates().values() if each.module in affected]
+
+    async def _wrap(self, view: PluginView) -> None:
+        mods = self._app.mods
+        anew = {each.candidate.name: each for each in self.loaded}
+        for name, generation in list(mods.generations.items()):
+            again = generation.rewrapped()
+            if name in anew:
+                again = mods.new_generation(name, anew[name].edition)
+                again.declarations = anew[name].declarations
+                self._fresh.append(again)
+            try:
+                staged = mods.stage(again.declarations, again, view)
+            except LoadError as error:
+                if not self._wanted.removed:
+                    raise
+                self._withdrawn[generation] = str(error)
+                continue
+            self._staged.append(staged)
+            if name in anew:
+                await mods.initialise(staged)
+            await lowlevel.checkpoint()
+
+    def check(self) -> None:
+        """Make sure that the commit will succeed; nothing may be awaited between the two.
+
+        Raises:
+            PluginError: If the exports are others than those that were wrapped.
+        """
+        mods = self._app.mods.generations
+        for each in self._staged:
+            serving = mods.get(each.generation.owner)
+            is_same = serving is each.generation.previous or each.generation in self._fresh
+            if serving is None or not is_same:
+                msg = f"the exports of {each.generation.owner} have changed meanwhile: try again"
+                raise PluginError(msg)
+        if self._view is not None:
+            for name in self._stage.active:
+                before = self._app.plugins.active.get(name)
+                if before is not None:
+                    self._view.hooks.call(name, "hand_over", app=self._app, previous=before.plugin)
+
+    def commit(self) -> Iterator[tuple[Generation, list[Edition], list[Generation]]]:
+        """Let the new plugins serve; return what they replace."""
+        app, before = self._app, dict(self._app.plugins.active)
+        gone = [] if self._build is None else self._build.publish()
+        for name in self._wanted.removed:
+            edition = before[name].generation.edition
+            if edition is not None:
+                app.library.drop(edition, purge=True)
+                gone.append(edition)
+        mods_before = dict(app.mods.generations)
+        app.plugins.commit(self._stage, self._view)
+        app.registry.commit(*self._staged, leaving=self._withdrawn)
+        for staged in self._staged:
+            app.mods.generations[staged.generation.owner] = staged.generation
+        for generation, reason in self._withdrawn.items():
+            del app.mods.generations[generation.owner]
+            app.mods.note_rejected(
+                generation.owner, app.mods.status[generation.owner].candidate, reason
+            )
+        app.plugins_changed(self._routes)
+        wrapped = [each for each in mods_before.values() if each not in self._withdrawn]
+        retired = [(before[name].generation, wrapped) for name in self._stage.going]
+        retired += [(mods_before[each.owner], []) for each in self._fresh]
+        retired += [(each, []) for each in self._withdrawn]
+        answer = [(each, _editions(each, gone), around) for each, around in retired]
+        self._staged, self._fresh, self._build, self.loaded = [], [], None, []
+        self._withdrawn = {}
+        return iter(answer)
+
+    async def undo(self) -> None:
+        """Take back what was registered so far."""
+        for generation in reversed(self._fresh):
+            await generation.scope.aclose()
+            self._app.mods.renumber(generation.owner, generation.number - 1)
+        await self._stage.aclose()
+
+
+def _editions(generation: Generation, gone: list[Edition]) -> list[Edition]:
+    return [each for each in gone if each is generation.edition]
+
+
+def _differs(edition: Edition, paths: Collection[Path] | None) -> bool:
+    try:
+        return edition.differs(paths)
+    except OSError:  # it cannot be read, as building it will say
+        return True
+
+
+def _object(candidate: PluginCandidate, library: Library, build: Build) -> Any:
+    """Return the plugin object: of new modules where they are built, else by a plain import.
+
+    Raises:
+        PluginError: If there is none of that name.
+        Exception: Whatever the import raises.
+    """
+    if not isinstance(candidate.target, str):
+        return candidate.target
+    module, _, attribute = candidate.target.partition(":")
+    if candidate.unit in build.replaced:
+        build.load(candidate.unit)
+    loaded = import_module(module)
+    try:
+        return getattr(loaded, attribute) if attribute else loaded
+    except AttributeError as error:
+        msg = f"plugin {candidate.name}: {module} has no {attribute!r}"
+        raise PluginError(msg) from error
+
+
+def _given(candidate: PluginCandidate) -> set[str]:
+    provides = candidate.manifest.provides if candidate.manifest else ()
+    return {candidate.name, candidate.distribution, *provides} - {""}
+
+
+def _required(candidate: PluginCandidate) -> set[str]:
+    requires = candidate.manifest.requires if candidate.manifest else ()
+    return {*requires, *_distributions(candidate.distribution)}
+
+
+def _distributions(distribution: str) -> set[str]:
+    """Return the names of the distributions that one requires."""
+    if not distribution:
+        return set()
+    from importlib.metadata import PackageNotFoundError, requires
+
+    try:
+        found = requires(distribution) or ()
+    except PackageNotFoundError:
+        return set()
+    return {_NAME.match(each)[0] for each in found}  # type: ignore[index]  # each begins with a name
+
+
+def _folders(library: Library, units: Iterable[str]) -> set[Any]:
+    files = {path for unit in units for path in library.editions[unit].sources}
+    return {path.parent for path in files}
+
+
+def _reason(error: BaseException) -> str:
+    is_ours = isinstance(error, (LoadError, PluginError))
+    return str(error) if is_ours else f"{type(error).__name__}: {error}"
