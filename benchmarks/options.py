@@ -19,6 +19,7 @@ SUITES = (
     "storage",
     "cloud",
     "start",
+    "reload",
 )
 SERVERS = ("uvicorn", "hypercorn", "hypercorn-uvloop")
 

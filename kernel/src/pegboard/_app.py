@@ -171,6 +171,7 @@ class App(metaclass=_AppType):
             msg = f"app {self.name!r} runs already"
             raise RuntimeError(msg)
         self.stopping = anyio.Event()
+        self.reloader = Reloader(self)
         self._read_config()
         group = self._group = anyio.create_task_group()
         await group.__aenter__()
@@ -229,6 +230,7 @@ class App(metaclass=_AppType):
         await self.mods.load_inline()
         for mod in self.mods.choose(mods, self.config.selection("mods")):
             await self.mods.load(mod, is_fatal=mods is not None)
+        self.reloader.open()
 
     async def _stop(self) -> None:
         await self.reloader.close()
@@ -286,6 +288,17 @@ class App(metaclass=_AppType):
                 taken.update({(each.kind, each.prefix): plugin for each in own})
                 routes.extend(own)
         return routes
+
+    @property
+    def overrides(self) -> Mapping[str, Any] | None:
+        """Nested settings of the caller, which win over all others."""
+        return self._requested[2]
+
+    @property
+    def requested_plugins(self) -> list[str] | None:
+        """Names of the plugins that were asked for, None for all that are installed."""
+        plugins = self._requested[0]
+        return None if plugins is None else [each for each in plugins if isinstance(each, str)]
 
     @property
     def is_running(self) -> bool:

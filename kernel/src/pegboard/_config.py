@@ -149,6 +149,18 @@ class Config:
         """
         return self._section(name, Selection, self._own_values(name))
 
+    def reselect(self, newer: Config) -> None:
+        """Take the allow and deny lists of a configuration that was read again."""
+        for section in ("plugins", "mods"):
+            lists = self._values.setdefault(section, {})
+            for key in ("allow", "deny"):
+                place, found = f"{section}.{key}", newer._lookup(section)
+                lists.pop(key, None)
+                self._origins.pop(place, None)
+                if key in found:
+                    lists[key] = found[key]
+                    self._origins[place] = newer.origin(place)
+
     def _own_values(self, name: str) -> dict[str, Any]:
         """Return what is said of all plugins or mods; a table in `[plugins]` is one plugin's."""
         has_tables = name == "plugins"

@@ -108,6 +108,7 @@ class ModCandidate(msgspec.Struct, frozen=True, kw_only=True):
         path: Source file, for a mod of the project's folder.
         loaded: The module itself, where the caller has imported it.
         origin: Where it was found, for people.
+        version: Version of the distribution that brings it.
     """
 
     name: str
@@ -115,6 +116,7 @@ class ModCandidate(msgspec.Struct, frozen=True, kw_only=True):
     path: Path | None = None
     loaded: ModuleType | None = None
     origin: str = ""
+    version: str = ""
 
 
 class MisnamedMod(msgspec.Struct, frozen=True, kw_only=True):
@@ -168,7 +170,10 @@ def find_mods(project: Path | None) -> list[ModCandidate]:
     found: dict[str, ModCandidate] = {}
     for entry in sorted(_entry_points(MOD_GROUP), key=lambda each: each.name):
         origin = entry.dist.name if entry.dist else entry.value
-        found[entry.name] = ModCandidate(name=entry.name, module=entry.value, origin=origin)
+        version = entry.dist.version if entry.dist else ""
+        found[entry.name] = ModCandidate(
+            name=entry.name, module=entry.value, origin=origin, version=version
+        )
     found.update({mod.name: mod for mod in folder_mods(project)})
     return list(found.values())
 

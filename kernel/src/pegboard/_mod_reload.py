@@ -117,10 +117,12 @@ class ModReload:
         paths: Collection[Path] | None,
         forced: Collection[str],
         unfinished: Unfinished | None = None,
+        *,
+        installed: bool = False,
     ) -> list[Reloaded]:
         """Replace what has changed, and the mods of these names in any case; see `Reloader`."""
         begun = perf_counter()
-        parts, mended = await to_thread.run_sync(self._plan, paths, frozenset(forced))
+        parts, mended = await to_thread.run_sync(self._plan, paths, frozenset(forced), installed)
         outcomes = [self._mended(name) for name in mended]
         for part in parts:
             outcomes += await self._replace(part, begun, unfinished)
@@ -129,11 +131,14 @@ class ModReload:
     # -- what has changed ------------------------------------------------------------------
 
     def _plan(
-        self, paths: Collection[Path] | None, forced: frozenset[str]
+        self,
+        paths: Collection[Path] | None,
+        forced: frozenset[str],
+        installed: bool,  # noqa: FBT001 - passed on to a thread, by position
     ) -> tuple[list[Part], list[str]]:
         """Return what to replace, and which mods are again as they were before they failed."""
         mods, library = self._app.mods, self._app.library
-        wanted = mods.found()
+        wanted = mods.found(installed=installed)
         changed, mended = self._changed(paths), []
         for name, status in mods.status.items():
             if status.rejected:
@@ -143,7 +148,11 @@ class ModReload:
                     changed.add(status.candidate.module)
         serving = mods.candidates()
         removed = {name for name, each in serving.items() if name not in wanted}
-        changed |= {serving[name].module for name in removed | (forced & serving.keys())}
+        upgraded = {
+            name for name, each in serving.items() if wanted.get(name, each).version != each.version
+        }
+        changed |= {serving[name].module for name in removed | upgraded | (forced & serving.keys())}
+        serving |= {name: wanted[name] for name in upgraded}
         added = [
             each
             for name, each in wanted.items()

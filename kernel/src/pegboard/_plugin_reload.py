@@ -105,6 +105,15 @@ class PluginReload:
             found |= more
         return Wanted(replaced=tuple(each for name, each in active.items() if name in found))
 
+    def completed(self, wanted: Wanted) -> Wanted:
+        """Return a change with those that require what is replaced in it."""
+        if not wanted.replaced:
+            return wanted
+        newer = {each.name: each for each in wanted.replaced}
+        everyone = self.wanted(newer.keys() & self._app.plugins.active.keys()).replaced
+        replaced = tuple(newer.get(each.name, each) for each in everyone)
+        return msgspec.structs.replace(wanted, replaced=replaced)
+
     async def run(self, wanted: Wanted) -> list[Reloaded]:
         """Change the plugins; what fails leaves all of them as they are."""
         begun = perf_counter()
@@ -218,7 +227,9 @@ class _Change:
         self, coming: list[PluginCandidate]
     ) -> tuple[dict[str, Any], list[LoadedMod], Build]:
         library = self._app.library
-        units = {each.unit for each in self._wanted.replaced} - {""}
+        units = {each.unit for each in coming} - {""}
+        for unit in units:
+            library.register(unit)
         mods = self._mods_of(library, units)
         refresh_finders(_folders(library, units))
         with library.building({*units, *(each.module for each in mods)}) as build:
@@ -363,7 +374,8 @@ def _distributions(distribution: str) -> set[str]:
 
 
 def _folders(library: Library, units: Iterable[str]) -> set[Any]:
-    files = {path for unit in units for path in library.editions[unit].sources}
+    known = [library.editions[unit] for unit in units if unit in library.editions]
+    files = {path for each in known for path in each.sources}
     return {path.parent for path in files}
 
 

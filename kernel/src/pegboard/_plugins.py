@@ -458,7 +458,8 @@ class PluginHost:
         self.active.clear()
         self.active.update(view.active)
         for name in stage.going - stage.active.keys():
-            self.status.pop(name, None)
+            if self.status[name].state == "active":  # nobody has said why it goes
+                del self.status[name]
         for name, each in stage.active.items():
             self.status[name] = PluginStatus(candidate=each.candidate, state="active")
         self._app.offers.commit(stage)

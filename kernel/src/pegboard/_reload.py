@@ -13,6 +13,7 @@ from anyio import to_thread
 from pegboard._mod_reload import ModReload, Unfinished
 from pegboard._plugin_reload import PluginReload
 from pegboard._retirement import Retired, RetiredReport, collect
+from pegboard._sync import changes_of
 from pegboard.contracts.reload import Reloaded
 from pegboard.errors import NotFoundError
 
@@ -41,6 +42,7 @@ class Reloader:
 
     def __init__(self, app: App) -> None:
         self._app = app
+        self._opened = anyio.Event()
         self._lock = anyio.Lock()
         self._mods = ModReload(app, self._retire)
         self._plugins = PluginReload(app, self._retire)
@@ -98,7 +100,22 @@ class Reloader:
             outcomes += await self._replaced(changed)
         return outcomes + await self._mods.run(paths, (), unfinished)
 
+    async def sync(self) -> list[Reloaded]:
+        """Follow what is installed, and what the manifest allows: distributions come and go.
+
+        Raises:
+            ConfigError: If the manifest is wrong.
+        """
+        return await self._locked(self._synced)
+
+    async def _synced(self) -> list[Reloaded]:
+        outcomes = []
+        for wanted in await to_thread.run_sync(changes_of, self._app):
+            outcomes += await self._plugins.run(self._plugins.completed(wanted))
+        return outcomes + await self._mods.run(None, (), installed=True)
+
     async def _locked(self, work: Callable[[], Awaitable[list[Reloaded]]]) -> list[Reloaded]:
+        await self._opened.wait()
         async with self._lock:
             outcomes = [] if self._is_closed else await work()
         for each in outcomes:
@@ -171,8 +188,13 @@ class Reloader:
         """How many old generations still have something to end."""
         return self._draining
 
+    def open(self) -> None:
+        """Begin with changes that were asked for, now that the app has started."""
+        self._opened.set()
+
     async def close(self) -> None:
         """Let a change that is on its way end, and begin no other."""
+        self._opened.set()
         async with self._lock:
             self._is_closed = True
 
@@ -181,4 +203,3 @@ class Reloader:
         for each in self._retired:
             await each.aclose()
         self._retired.clear()
-        self._is_closed = False

@@ -46,11 +46,14 @@ def mods(project: Path, *, as_json: bool) -> None:
     )
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @project
 @as_json
-def plugins(project: Path, *, as_json: bool) -> None:
+@click.pass_context
+def plugins(context: click.Context, project: Path, *, as_json: bool) -> None:
     """List the plugins: what they are for, and why one is not active."""
+    if context.invoked_subcommand:
+        return
     found = with_app(project, _plugins)
     if as_json:
         click.echo(envelope_of({"plugins": found}))
@@ -62,6 +65,35 @@ def plugins(project: Path, *, as_json: bool) -> None:
             for each in found
         ],
     )
+
+
+@plugins.command()
+@click.argument("name")
+@project
+def enable(name: str, project: Path) -> None:
+    """Use a plugin from now on, also where the project is being served."""
+    _select(project, name, is_wanted=True)
+
+
+@plugins.command()
+@click.argument("name")
+@project
+def disable(name: str, project: Path) -> None:
+    """Never import a plugin from now on; where the project is being served it is taken away."""
+    _select(project, name, is_wanted=False)
+
+
+def _select(project: Path, name: str, *, is_wanted: bool) -> None:
+    from pegboard._cli.reload import running
+    from pegboard._selection import select
+
+    manifest = select(project, name, is_wanted=is_wanted)
+    click.echo(f"{manifest}: plugin {name} is {'allowed' if is_wanted else 'denied'}")
+    for process, outcomes in running(project, do="sync"):
+        for each in outcomes:
+            reason = f": {each['reason']}" if each["reason"] else ""
+            line = f"process {process}: {each['kind']} {each['name']} {each['outcome']}{reason}"
+            click.echo(line)
 
 
 @click.group()

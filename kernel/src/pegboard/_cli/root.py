@@ -11,6 +11,7 @@ from pegboard._cli.call import call
 from pegboard._cli.check import check
 from pegboard._cli.inspect import config, doctor, mods, plugins
 from pegboard._cli.make import completion, new, test
+from pegboard._cli.reload import reload
 from pegboard._cli.serve import serve
 from pegboard._discovery import PluginCandidate, find_plugins
 from pegboard._plugins import HookCaller
@@ -50,7 +51,7 @@ def root() -> None:
     """Run, call and look after Python functions that are marked with @export."""
 
 
-for _command in (serve, call, mods, plugins, test, new, check, config, doctor, completion):
+for _command in (serve, reload, call, mods, plugins, test, new, check, config, doctor, completion):
     root.add_command(_command)
 
 

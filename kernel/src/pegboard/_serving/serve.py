@@ -25,6 +25,7 @@ from pegboard._config import AppSettings, load_config
 from pegboard._discovery import find_plugins
 from pegboard._plugins import missing_plugin
 from pegboard._serving.advice import advice
+from pegboard._serving.control import controlled
 from pegboard._serving.deadline import Deadline
 from pegboard._serving.listen import listen, url_of
 from pegboard._serving.log import LogFormat, configure
@@ -279,13 +280,14 @@ class _Process:
         if self._settings.reload and "hot_reload" not in self._app.plugins.active:
             raise missing_plugin("serve --reload", "hot_reload")
         server = choose_server(self._app, self._settings)
-        await server.serve(
-            self._app.asgi(),
-            self._settings,
-            sockets=self._sockets,
-            started=lambda: self._started(self._app, server),
-            stop=self._app.stopping,
-        )
+        async with controlled(self._app):
+            await server.serve(
+                self._app.asgi(),
+                self._settings,
+                sockets=self._sockets,
+                started=lambda: self._started(self._app, server),
+                stop=self._app.stopping,
+            )
 
     async def _obey(self, received: AsyncIterator[int]) -> None:
         async for number in received:

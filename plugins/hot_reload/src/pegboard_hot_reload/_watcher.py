@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 import anyio
 import msgspec
+from anyio import to_thread
 
 from pegboard_hot_reload._burst import Burst, is_source
+from pegboard_hot_reload._installed import Installed, add_paths, site_folders
 from pegboard_hot_reload._source import events
 from pegboard_hot_reload._unfinished import is_being_written, is_blank, is_git_busy
 
@@ -21,6 +23,15 @@ if TYPE_CHECKING:
     from pegboard_hot_reload.config import HotReloadConfig
 
 __all__ = ["Watcher"]
+
+INSTALLED = frozenset({".dist-info", ".pth"})
+"""Suffixes of what an installation writes, or removes, in the folder of distributions."""
+
+QUIET_INSTALL = 0.3
+"""Seconds without an event that end an installation, if all its files are there."""
+
+LONGEST_INSTALL = 120.0
+"""Seconds that an installation may take."""
 
 CHECK = 1.0
 """Seconds between two looks at whether what is watched is what it was when that began."""
@@ -48,6 +59,7 @@ class Watcher:
         self._config = config
         self._changed: set[Path] = set()
         self._woken = anyio.Event()
+        self._installing = anyio.Event()
         self._stop = anyio.Event()
         self._ended = False
 
@@ -56,6 +68,8 @@ class Watcher:
         self._started: TaskStatus[None] | None = task_status
         async with anyio.create_task_group() as group:
             group.start_soon(self._follow, name="following changes")
+            if self._config.installed:
+                group.start_soon(self._follow_installed, name="following distributions")
             await self._watch()
             group.cancel_scope.cancel()
 
@@ -111,8 +125,10 @@ class Watcher:
                 relevant = [path for path in paths if is_source(path)]
                 if relevant:
                     self._note(relevant)
-            elif any(_is_entry(path, watched) for path in paths):
+            elif any(_is_entry(path) for path in paths):
                 self._stop.set()
+            elif any(path.suffix in INSTALLED for path in paths):
+                self._installing.set()
         self._stop.set()
 
     def _note(self, paths: Iterable[Path]) -> None:
@@ -139,6 +155,30 @@ class Watcher:
                     self._note(paths | halves)
             except Exception:
                 _logger.exception("a change could not be followed")
+
+    async def _follow_installed(self) -> None:
+        """Have the app follow distributions that come, change and go, each when it is complete."""
+        before = Installed.now()
+        while True:
+            await self._installing.wait()
+            now = before
+            deadline = anyio.current_time() + LONGEST_INSTALL
+            while anyio.current_time() < deadline:
+                self._installing = anyio.Event()
+                with anyio.move_on_after(QUIET_INSTALL):
+                    await self._installing.wait()
+                    continue
+                now = await to_thread.run_sync(Installed.now)
+                if await to_thread.run_sync(now.is_whole, before):
+                    break
+            self._installing = anyio.Event()
+            add_paths(sorted(now.since(before)))
+            before = now
+            try:
+                await self._app.reloader.sync()
+            except Exception:
+                _logger.exception("what is installed could not be followed")
+            self._stop.set()
 
     async def _whole(self) -> set[Path]:
         """Wait until what has changed has changed entirely; return it."""
@@ -175,7 +215,7 @@ class _Watched(msgspec.Struct, frozen=True):
 
     Attributes:
         deep: Watched with all that is below.
-        flat: Watched themselves: the project, for its manifest and its folder of mods.
+        flat: Watched themselves: the project, for its folder of mods, and where distributions are.
         marks: Device and number of each folder.
     """
 
@@ -187,7 +227,7 @@ class _Watched(msgspec.Struct, frozen=True):
     def of(cls, app: App) -> _Watched:
         """Return what is to be watched as things are now."""
         deep = tuple(sorted(each for each in app.reloader.folders() if each.is_dir()))
-        flat = () if app.project is None or not app.project.is_dir() else (app.project,)
+        flat = tuple(each for each in (app.project, *site_folders()) if each and each.is_dir())
         status = [each.stat() for each in (*deep, *flat)]
         return cls(deep, flat, tuple((each.st_dev, each.st_ino) for each in status))
 
@@ -198,6 +238,6 @@ def _causes(error: BaseException) -> set[str]:
     return {f"{type(error).__name__}: {error}"}
 
 
-def _is_entry(path: Path, watched: _Watched) -> bool:
+def _is_entry(path: Path) -> bool:
     """Whether a name in a folder that is watched flatly is of any matter."""
     return path.name in {"mods", "pegboard.toml"}

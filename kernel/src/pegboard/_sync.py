@@ -1,0 +1,76 @@
+"""What is installed and allowed, compared with what is active."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from pegboard._config import load_config
+from pegboard._discovery import find_plugins
+from pegboard._plugin_reload import Wanted
+from pegboard._plugins import PluginStatus, in_order, incompatibility
+
+if TYPE_CHECKING:
+    from pegboard._app import App
+    from pegboard._discovery import PluginCandidate
+    from pegboard._plugins import State
+
+__all__ = ["changes_of"]
+
+
+def changes_of(app: App) -> list[Wanted]:
+    """Return what to change so that the plugins are those that are installed and allowed.
+
+    What goes, goes first; each plugin whose distribution has changed, and each new one, is a
+    change of its own, in the order of their requirements. The status of the others is noted.
+
+    Raises:
+        ConfigError: If the manifest is wrong.
+    """
+    importlib.invalidate_caches()
+    app.config.reselect(load_config(app.project, overrides=app.overrides))
+    installed = {each.name: each for each in find_plugins()}
+    there = _allowed(app, installed)
+    active = {name: each.candidate for name, each in app.plugins.active.items()}
+    theirs = [each for each in active.values() if not each.unit]
+    ordered, refused = in_order([*theirs, *there.values()])
+    for candidate, reason in refused:
+        app.plugins.status[candidate.name] = PluginStatus(
+            candidate=candidate, state="failed", reason=reason
+        )
+    usable = {each.name: each for each in ordered}
+    removed = tuple(name for name, each in active.items() if each.unit and name not in usable)
+    changes = [Wanted(removed=removed)] if removed else []
+    for name, candidate in usable.items():
+        if name not in active:
+            changes.append(Wanted(added=(candidate,)))
+        elif candidate.unit and candidate != active[name]:
+            changes.append(Wanted(replaced=(candidate,)))
+    return changes
+
+
+def _allowed(app: App, installed: dict[str, PluginCandidate]) -> dict[str, PluginCandidate]:
+    selection, allowed = app.config.selection("plugins"), {}
+    requested = app.requested_plugins
+    for name, candidate in installed.items():
+        if requested is not None and name not in requested:
+            continue
+        reason = selection.why_not(name)
+        broken = None if reason else incompatibility(candidate)
+        if reason is None and broken is None:
+            allowed[name] = candidate
+        else:
+            state: State = "off" if reason else "incompatible"
+            app.plugins.status[name] = PluginStatus(
+                candidate=candidate, state=state, reason=reason or broken or ""
+            )
+    _forget(app, installed)
+    return allowed
+
+
+def _forget(app: App, installed: Iterable[str]) -> None:
+    """Forget what was left out for some reason and is not installed any more."""
+    for name, status in list(app.plugins.status.items()):
+        if status.candidate.unit and name not in installed and status.state != "active":
+            del app.plugins.status[name]
