@@ -489,16 +489,11 @@ class App(metaclass=_AppType):
         Raises:
             ConfigError: If somebody does so already.
         """
-        if self._background.around is not None:
-            raise ConfigError("two plugins wrap background tasks")
-        self._background.around = around
-
-        def withdraw() -> None:
-            if self._background.around is around:
-                self._background.around = None
-
-        defer_here("background tasks", withdraw)
-        return withdraw
+        try:
+            return self.offers.provide(BackgroundTasks, around)
+        except ConfigError:
+            msg = "two plugins wrap background tasks"
+            raise ConfigError(msg) from None
 
     def spawn(
         self, function: Callable[..., Coroutine[Any, Any, Any]], *args: Any, name: str = ""

@@ -6,7 +6,7 @@ import inspect
 import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 from anyio import from_thread, to_thread
@@ -27,14 +27,18 @@ class BackgroundTasks:
 
     Attributes:
         running: How many run now.
-        around: Runs each of them in place of us, if there is somebody.
     """
 
     def __init__(self, app: App) -> None:
         self._app = app
-        self.around: TaskWrapper | None = None
         self.running = 0
         self._idle = anyio.Event()
+
+    @property
+    def around(self) -> TaskWrapper | None:
+        """Who runs each of them in place of us, if there is somebody."""
+        offer = self._app.offers.services.get(BackgroundTasks)
+        return None if offer is None else cast("TaskWrapper", offer.value)
 
     def start(
         self, task: Callable[[], Any] | Awaitable[Any], *, name: str = "", wrapped: bool = False
