@@ -193,15 +193,16 @@ class Ledger:
             host=host,
             process_id=process_id,
             name=f"{host}:{process_id}",
-            epoch=self._liveness.epoch(),
+            epoch="",
             start_time=now(),
             lease=now() + LEASE,
         )
         self._liveness.hold(runner.uuid)
         try:
+            runner = msgspec.structs.replace(runner, epoch=self._liveness.epoch())
             self.store.write_blocking(_runner_table.add, runner)
         except BaseException:
-            self._liveness.release(runner.uuid)
+            self._liveness.release()
             raise
         return runner
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Protocol
 from uuid import UUID
 
-from pegboard_jobs._os_lock import OsLock
 from pegboard_jobs._record import now
 from pegboard_jobs._runner_table import Runner
+from pegboard_locking import Presence, PresenceFolder
 
 __all__ = ["LEASE", "FileLiveness", "Liveness"]
 
@@ -29,8 +29,8 @@ class Liveness(Protocol):
         """Hold the lock of a runner of this process until it is released or the process ends."""
         ...
 
-    def release(self, uuid: UUID) -> None:
-        """Release a lock."""
+    def release(self) -> None:
+        """Release the lock."""
         ...
 
     def epoch(self) -> str:
@@ -49,7 +49,7 @@ class Liveness(Protocol):
         """
         ...
 
-    def forget(self, uuid: UUID) -> None:
+    def forget(self, runner: Runner) -> None:
         """Remove what is left of a dead runner."""
         ...
 
@@ -66,45 +66,41 @@ class FileLiveness:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self._folder = PresenceFolder(folder)
         self._host = socket.gethostname()
-        self._held: dict[UUID, OsLock] = {}
+        self._presence: Presence | None = None
 
     def hold(self, uuid: UUID) -> None:
-        """Hold the lock of a runner; see `Liveness.hold`."""
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._held[uuid] = OsLock.acquire(self._path(uuid))
+        """Show that this process lives; see `Liveness.hold`."""
+        if self._presence is None or not self._presence.is_shown:
+            self._presence = self._folder.enter()
 
-    def release(self, uuid: UUID) -> None:
-        """Release a lock and remove its file."""
-        lock = self._held.pop(uuid, None)
-        if lock is not None:
-            self._path(uuid).unlink(missing_ok=True)
-            lock.release()
+    def release(self) -> None:
+        """Be gone."""
+        if self._presence is not None:
+            self._presence.leave()
+            self._presence = None
 
     def epoch(self) -> str:
-        """Return the machine: its locks can be seen here only."""
-        return self._host
+        """Return the machine, where alone the lock can be seen, and the id of the lock."""
+        return f"{self._host}/{self._presence.id if self._presence else ''}"
 
     def dead(self, runners: list[Runner]) -> list[Runner]:
         """Return those that do not live any more; see `Liveness.dead`."""
         return [runner for runner in runners if not self._lives(runner)]
 
-    def forget(self, uuid: UUID) -> None:
+    def forget(self, runner: Runner) -> None:
         """Remove the file of a dead runner."""
-        self._path(uuid).unlink(missing_ok=True)
+        host, _, id_ = runner.epoch.rpartition("/")
+        if host == self._host:
+            self._folder.forget(id_)
 
     def close(self) -> None:
-        """Release everything."""
-        for uuid in list(self._held):
-            self.release(uuid)
+        """Be gone."""
+        self.release()
 
     def _lives(self, runner: Runner) -> bool:
-        if runner.uuid in self._held:
-            return True
-        if runner.epoch != self._host:
+        host, _, id_ = runner.epoch.rpartition("/")
+        if host != self._host:
             return runner.lease > now()
-        return OsLock.is_held(self._path(runner.uuid))
-
-    def _path(self, uuid: UUID) -> Path:
-        return self._folder / f"{uuid}.lock"
+        return self._folder.is_alive(id_)

@@ -45,13 +45,9 @@ class PostgresLiveness:
             self._held.add(uuid)
             self._lock_on(self._connected(), uuid)
 
-    def release(self, uuid: UUID) -> None:
-        """Release a lock."""
-        with self._lock:
-            self._held.discard(uuid)
-            if self._connection is not None and not self._connection.broken:
-                sql = "SELECT pg_advisory_unlock(%s, %s)"
-                self._connection.execute(sql, (CLASS, _signed(_key(uuid))))
+    def release(self) -> None:
+        """Release the lock: the session that holds it ends."""
+        self.close()
 
     def epoch(self) -> str:
         """Return when the server was started: older locks are gone; see `Liveness.epoch`."""
@@ -80,7 +76,7 @@ class PostgresLiveness:
             and (runner.epoch == self._epoch or runner.lease <= time)
         ]
 
-    def forget(self, uuid: UUID) -> None:
+    def forget(self, runner: Runner) -> None:
         """Do nothing: the server has nothing left of a dead runner."""
 
     def close(self) -> None:

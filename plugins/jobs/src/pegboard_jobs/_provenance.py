@@ -79,21 +79,22 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def graph_of(rows: Rows, *, job: UUID | None = None, file: UUID | None = None) -> Provenance:
-    """Walk from a job or file to all that it came from and that came from it.
+    """Walk from a job, with what is nested in it, or a file to what it came from, and back.
 
     Raises:
         InputError: If neither is given.
         NotFoundError: If there is no such job or file.
     """
+    jobs: set[UUID] = set()
+    files: set[UUID] = set()
     if job is not None:
-        _job_table.get(rows, job)
+        jobs = {each.uuid for each in _job_table.tree(rows, job)}
     elif file is not None:
-        _file_table.get(rows, file)
+        files = {_file_table.get(rows, file).uuid}
     else:
         msg = "name a job or a file"
         raise InputError(msg)
     uses: dict[Use, None] = {}
-    jobs, files = _known(job), _known(file)
     for is_upwards in (True, False):
         _walk(rows, jobs, files, uses, is_upwards=is_upwards)
     jobs |= {each.job for each in uses}
@@ -125,10 +126,6 @@ def _walk(
         files = {each.file for each in from_jobs} - seen_files
         seen_jobs |= jobs
         seen_files |= files
-
-
-def _known(uuid: UUID | None) -> set[UUID]:
-    return set() if uuid is None else {uuid}
 
 
 def _job_nodes(rows: Rows, jobs: Iterable[UUID]) -> list[Node]:

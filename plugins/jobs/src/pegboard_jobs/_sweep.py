@@ -80,7 +80,7 @@ class Sweeper:
         taken: list[Job] = []
         for each in self._liveness.dead(others) if others else ():
             taken += self._store.write_blocking(_runner_table.reclaim, each.uuid, _epitaph(each))
-            self._liveness.forget(each.uuid)
+            self._liveness.forget(each)
         return taken
 
     def _stay_known(self, own: Runner) -> None:
