@@ -21,6 +21,7 @@ from pegboard_files import (
     PathError,
     Progress,
 )
+from tests import fault
 
 
 def fill(base: Path) -> None:
@@ -80,6 +81,34 @@ def test_a_second_backup_takes_what_changed(base: Path, backups: BackupManager) 
     third = backups.create_backup(["."])
     assert 0 < third["added_size"] < 1_000_000
     assert [each["files"] for each in backups.list_backups()] == [5, 5, 5]
+
+
+def test_a_change_within_one_tick_of_the_clock_is_not_missed(
+    base: Path, backups: BackupManager, tmp_path: Path
+) -> None:
+    for n in range(5):
+        (base / "x").write_bytes(b"%d" % n)
+        backups.create_backup(["x"], str(n))
+    for n in range(5):
+        backups.restore_backup(str(n), tmp_path / str(n))
+        assert (tmp_path / str(n) / "x").read_bytes() == b"%d" % n
+
+
+def test_a_file_that_did_not_change_is_not_read_again(
+    base: Path, backups: BackupManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pegboard_files._repository.CLOCK", -60.0)
+    (base / "x").write_bytes(b"one")
+    backups.create_backup(["x"], "one")
+    (base / "y").write_bytes(b"two")
+    told: list[str] = []
+    with fault.watching(told.append):
+        backups.create_backup(["x", "y"], "two")
+    reads = told.count("BufferedReader.read")
+    told.clear()
+    with fault.watching(told.append):
+        backups.create_backup(["x", "y"], "three")
+    assert told.count("BufferedReader.read") < reads
 
 
 def test_a_part_of_a_backup_comes_back(base: Path, backups: BackupManager, tmp_path: Path) -> None:

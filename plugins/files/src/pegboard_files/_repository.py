@@ -34,6 +34,7 @@ __all__ = ["Repository"]
 
 _SETTINGS = "backups.json"
 _FORMAT = 1
+CLOCK = 2.0  # seconds that two changes of a file may be apart and have one time
 
 
 class _Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,11 +95,18 @@ class Repository:
                 raise DamagedError(msg) from error
 
     def known(self, kept: Session) -> dict[str, FileEntry]:
-        """Return what the last backup, and the unfinished ones after it, say about files."""
+        """Return what the last backup, and the unfinished ones after it, say about files.
+
+        What was changed shortly before is left out: the clock of the file system may not tell a
+        later change from that one.
+        """
         found: dict[str, FileEntry] = {}
         for _, backup in [*self.backups()[-1:], *self._entries(self._unfinished)]:
+            settled = (backup.created_at - CLOCK) * 1e9
             try:
-                found.update((entry.path, entry) for entry in self.entries(kept, backup))
+                for entry in self.entries(kept, backup):
+                    if entry.changed_ns < settled:
+                        found[entry.path] = entry
             except DamagedError:
                 continue  # these files are read again
         return found
