@@ -10,10 +10,12 @@ import msgspec
 import pytest
 
 from pegboard import errors
+from pegboard._check.conformance import SUITES as CONTRACTS
 from pegboard.hookspecs import Hooks
 from scripts.docs import PAGES, parts
 from scripts.environment import ROOT, members
 
+SUITES = sorted(path.stem for path in (ROOT / "kernel/src/pegboard/testing").glob("*_suite.py"))
 HOOKS = [name for name in vars(Hooks) if not name.startswith("_")]
 REFERENCE = (ROOT / "docs" / "hooks.md").read_text(encoding="utf-8")
 
@@ -63,3 +65,19 @@ def test_help_keeps_its_lines() -> None:
     page = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
     assert "\\b" not in page
     assert "\n  zsh   pegboard completion zsh >> ~/.zshrc\n" in page
+
+
+@pytest.mark.parametrize("name", SUITES)
+@pytest.mark.parametrize("page", ["testing.md", "write-a-plugin.md"])
+def test_each_suite_is_named_where_authors_look(page: str, name: str) -> None:
+    module = import_module(f"pegboard.testing.{name}")
+    (suite,) = [each for each in module.__all__ if each.endswith("Suite")]
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    assert name in text
+    assert suite in text
+
+
+def test_a_check_knows_the_suite_of_each_contract_that_hooks_answer_with() -> None:
+    suites = set(SUITES) - {"channel_suite", "plugin_suite"}  # those are for no single hook
+    assert set(CONTRACTS.values()) == suites
+    assert set(CONTRACTS) <= set(HOOKS)
