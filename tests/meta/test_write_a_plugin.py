@@ -51,7 +51,7 @@ class Reader:
         assert matches(done.stdout, expected), f"$ {command}\n{done.stdout}"
 
 
-@pytest.mark.timeout(180)  # it checks a plugin, and that installs one in a fresh environment
+@pytest.mark.timeout(300)  # it is a quarter of an hour for a person
 def test_who_follows_the_guide_gets_what_it_says(tmp_path: Path) -> None:
     reader = Reader(tmp_path)
     for snippet in snippets(PAGE):
