@@ -58,3 +58,10 @@ def open_remote(request: pytest.FixtureRequest, prefix: str) -> Callable[..., Re
     server = request.getfixturevalue(f"{request.param}_server")
     connect = s3_remote if request.param == "s3" else redis_remote
     return lambda **options: connect(server, prefix, **options)
+
+
+def away_store(folder: Path, port: int) -> CloudStore:
+    """Return a store on a Redis server that need not be there."""
+    access = RedisAccess(url=f"redis://127.0.0.1:{port}")
+    remote = RedisRemote(access, prefix="p", durable=False, timeout=2.0, connections=2)
+    return store_on(remote, folder)
