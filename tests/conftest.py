@@ -71,7 +71,8 @@ def redis_backend(redis_server: RedisServer, prefix: str) -> Backend:
 
 
 def _cloud_backend(name: str, mode: str, settings: dict[str, str]) -> Backend:
-    config = {"plugins": {"storage_cloud": settings}}
+    # a service on a busy machine is slow, and not away
+    config = {"plugins": {"storage_cloud": {**settings, "timeout": 30}}}
     return Backend(name=name, mode=mode, plugins=("storage_cloud",), config=config)
 
 

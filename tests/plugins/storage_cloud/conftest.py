@@ -16,9 +16,12 @@ from pegboard_storage_cloud._s3 import S3Access, S3Remote
 from tests.servers.redis import RedisServer
 from tests.servers.s3 import S3Server
 
+TIMEOUT = 30.0
+"""Seconds for one request: a service on a busy machine is slow, and not away."""
+
 
 def s3_remote(
-    server: S3Server, prefix: str, *, port: int = 0, shared: bool = True, timeout: float = 5.0
+    server: S3Server, prefix: str, *, port: int = 0, shared: bool = True, timeout: float = TIMEOUT
 ) -> S3Remote:
     endpoint = f"http://127.0.0.1:{port or server.port}"
     options = {
@@ -32,7 +35,7 @@ def s3_remote(
 
 
 def redis_remote(
-    server: RedisServer, prefix: str, *, port: int = 0, timeout: float = 5.0
+    server: RedisServer, prefix: str, *, port: int = 0, timeout: float = TIMEOUT
 ) -> RedisRemote:
     url = server.url.replace(str(server.port), str(port or server.port))
     access = RedisAccess(url=url)
@@ -48,6 +51,7 @@ def store_on(
         breaker=Breaker(pause, 4 * pause),
         outbox=Outbox(Database(folder / "outbox.sqlite", OUTBOX), "test", limit=outbox_bytes),
         copies=Copies(Database(folder / "copies.sqlite", COPIES), "test", limit=10**7),
+        timeout=TIMEOUT,
         max_size=2_000_000,
     )
 

@@ -31,7 +31,7 @@ def proxy(request: pytest.FixtureRequest, open_remote: Callable[..., Remote]) ->
 @pytest.fixture
 def store(open_remote: Callable[..., Remote], proxy: Proxy, tmp_path: Path) -> CloudStore:
     """A store that loses its service when the proxy is cut."""
-    return store_on(open_remote(port=proxy.port, timeout=2.0), tmp_path / "here")
+    return store_on(open_remote(port=proxy.port), tmp_path / "here")
 
 
 @pytest.fixture
@@ -72,11 +72,11 @@ def test_a_write_waits_through_a_restart(
     open_remote: Callable[..., Remote], proxy: Proxy, other: CloudStore, tmp_path: Path
 ) -> None:
     proxy.cut()
-    first = store_on(open_remote(port=proxy.port, timeout=2.0), tmp_path / "here")
+    first = store_on(open_remote(port=proxy.port), tmp_path / "here")
     assert first.write(KEY, b"[1]", expected_version=ABSENT).pending
     del first
     proxy.mend()
-    second = store_on(open_remote(port=proxy.port, timeout=2.0), tmp_path / "here")
+    second = store_on(open_remote(port=proxy.port), tmp_path / "here")
     assert second.read(KEY).data == b"[1]"  # it is sent before it is read
     assert other.read(KEY).data == b"[1]"
 
@@ -226,7 +226,7 @@ def test_a_full_outbox_refuses_writes(
     open_remote: Callable[..., Remote], proxy: Proxy, tmp_path: Path
 ) -> None:
     proxy.cut()
-    store = store_on(open_remote(port=proxy.port, timeout=2.0), tmp_path, outbox_bytes=1000)
+    store = store_on(open_remote(port=proxy.port), tmp_path, outbox_bytes=1000)
     assert store.write(key("a"), b"x" * 900).pending
     with pytest.raises(UnavailableError, match="outbox_bytes"):
         store.write(key("b"), b"x" * 101)
@@ -236,9 +236,7 @@ def test_a_full_outbox_refuses_writes(
 def test_two_processes_with_one_outbox_send_each_write_once(
     open_remote: Callable[..., Remote], proxy: Proxy, other: CloudStore, tmp_path: Path
 ) -> None:
-    stores = [
-        store_on(open_remote(port=proxy.port, timeout=2.0), tmp_path / "here") for _ in range(2)
-    ]
+    stores = [store_on(open_remote(port=proxy.port), tmp_path / "here") for _ in range(2)]
     proxy.cut()
     written: list[Written] = [
         stores[number % 2].write(key(str(number % 5)), b"[%d]" % number) for number in range(20)

@@ -65,7 +65,6 @@ def away(s3_backend: Backend, s3_server: S3Server):
         settings = {
             **s3_backend.config["plugins"]["storage_cloud"],
             "s3_endpoint": f"http://127.0.0.1:{proxy.port}",
-            "timeout": 2,
             "retry_pause": 0.05,
             "retry_pause_max": 0.1,
         }

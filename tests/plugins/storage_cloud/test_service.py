@@ -45,7 +45,7 @@ def test_a_probe_leaves_nothing_behind(s3_server: S3Server, prefix: str) -> None
 def test_a_bucket_that_is_not_there_is_named(s3_server: S3Server, tmp_path: Path) -> None:
     options = {"endpoint": s3_server.endpoint, "access_key_id": "a", "secret_access_key": "b"}
     access = S3Access(bucket="nowhere", options=options)
-    store = store_on(S3Remote(access, prefix="p", shared=True, timeout=5.0), tmp_path)
+    store = store_on(S3Remote(access, prefix="p", shared=True, timeout=30.0), tmp_path)
     with pytest.raises(ConfigError, match="there is no bucket nowhere"):
         store.write(KEY, b"[1]")
     with pytest.raises(ConfigError, match="there is no bucket nowhere"):
@@ -56,7 +56,7 @@ def test_a_wrong_password_is_no_outage(tmp_path: Path) -> None:
     with RedisServer(tmp_path / "redis", password="right") as server:
         for url, works in ((server.url, True), (server.url.replace("right", "wrong"), False)):
             access = RedisAccess(url=url)
-            remote = RedisRemote(access, prefix="p", durable=False, timeout=5.0, connections=2)
+            remote = RedisRemote(access, prefix="p", durable=False, timeout=30.0, connections=2)
             store = store_on(remote, tmp_path / "here")
             if works:
                 assert not store.write(KEY, b"[1]").pending
@@ -81,7 +81,7 @@ def test_a_server_that_throws_files_away_is_refused(tmp_path: Path) -> None:
         client.config_set("maxmemory-policy", "allkeys-lru")
         client.close()
         access = RedisAccess(url=server.url)
-        remote = RedisRemote(access, prefix="p", durable=False, timeout=5.0, connections=2)
+        remote = RedisRemote(access, prefix="p", durable=False, timeout=30.0, connections=2)
         with pytest.raises(ConfigError, match="allkeys-lru"):
             store_on(remote, tmp_path / "here").write(KEY, b"[1]")
 
