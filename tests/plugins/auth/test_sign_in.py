@@ -328,6 +328,14 @@ async def test_the_first_administrator_comes_by_a_link_that_is_good_once(app):
     assert await accounts.setup_code(time.time() + 60, patience=30) is None
 
 
+async def test_the_link_for_the_first_administrator_makes_no_second_one(app):
+    code = await accounts_of(app).setup_code(time.time(), patience=30)
+    await make(app, "root", 10)
+    fields = {"code": code, "name": "eve", "password": PASSWORD}
+    assert (await anybody(app).post("/auth/link", json=fields)).status == 401
+    assert [each.name for each in await accounts_of(app).all()] == ["root"]
+
+
 async def test_an_invited_user_sets_a_password_and_a_reset_ends_everything(app):
     await make(app, "root", 10)
     admin = await signed_in(app, "root")

@@ -472,6 +472,8 @@ class Accounts:
             if used is None:
                 raise UnauthorizedError(BAD_LINK)
             if used.uid is None:
+                if accounts.has_admin(tables):  # by another way since the link was printed
+                    raise UnauthorizedError(BAD_LINK)
                 tables.execute("delete from links where purpose = 'setup'")
                 account = accounts.add_account(tables, shown, level=10, password=hashed, now=now)
             else:

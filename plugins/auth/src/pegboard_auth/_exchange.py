@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -145,14 +146,15 @@ class Exchange:
         raise UnsupportedMediaError(msg)
 
     async def respond(self, response: Response) -> None:
-        """Send the answer."""
+        """Send the answer; a client that has gone gets none."""
         headers = [*self.scope.get(RESPONSE_HEADERS, ()), *response.headers, *SECURITY]
         if response.status != 304:
             headers.append((b"content-length", b"%d" % len(response.body)))
         start = {"type": "http.response.start", "status": response.status, "headers": headers}
-        await self._send(start)
         body = b"" if self.method == "HEAD" else response.body
-        await self._send({"type": "http.response.body", "body": body})
+        with suppress(OSError):  # by ASGI 2.4: nobody is there to take it
+            await self._send(start)
+            await self._send({"type": "http.response.body", "body": body})
 
     @property
     def _content_type(self) -> bytes:
