@@ -26,14 +26,26 @@ from benchmarks.sample import Samples
 from benchmarks.table import Cell, table
 from benchmarks.target import Target
 
-RATE = 200.0
-"""Requests per second, in an open loop: one that is late does not delay the next."""
 
-POOL = 16
-"""Connections that the requests go over."""
+@dataclass(frozen=True, kw_only=True)
+class Load:
+    """What is asked of a program meanwhile.
 
-SOCKETS = 50
-STREAMS = 20
+    Attributes:
+        rate: requests per second, in an open loop: one that is late does not delay the next.
+        pool: connections that the requests go over.
+        sockets: open WebSockets, each exchanging five messages a second.
+        streams: open event streams.
+    """
+
+    rate: float = 200.0
+    pool: int = 16
+    sockets: int = 50
+    streams: int = 20
+
+
+LIGHT = Load(rate=20, pool=2, sockets=3, streams=2)
+"""Just enough to see that it works."""
 
 BROKEN_EVERY = 10
 """Each how manieth save has a mistake in it."""
@@ -212,10 +224,11 @@ def run(options: Options) -> Report:
             is_ours = program.text is MOD
             saves = 4 if options.smoke else 200 if is_ours else 20
             saves = saves if is_ours or not slow else min(saves, 6)
-            seen = asyncio.run(_measure(program, slow, slow_seconds, saves))
+            load = LIGHT if options.smoke else Load()
+            seen = asyncio.run(_measure(program, load, slow, slow_seconds, saves))
             rows.append(_row(program.name, saves, seen))
             _keep(samples, f"{program.name}, {title}", seen)
-        tables.append(table(f"Saves of {title}, {RATE:g} requests/s", HEAD, rows))
+        tables.append(table(f"Saves of {title}", HEAD, rows))
     return Report(suite="reload", tables=tables, samples=samples, targets=_targets(samples))
 
 
@@ -271,7 +284,13 @@ def _targets(samples: Samples) -> list[Target]:
 # -- one program ---------------------------------------------------------------------------
 
 
-async def _measure(program: Program, slow: str, slow_seconds: float, saves: int) -> Seen:
+async def _measure(
+    program: Program,
+    load: Load,
+    slow: str,
+    slow_seconds: float,
+    saves: int,
+) -> Seen:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         source = folder / program.source
@@ -290,7 +309,7 @@ async def _measure(program: Program, slow: str, slow_seconds: float, saves: int)
             start_new_session=True,
         )
         try:
-            return await _drive(port, source, text, saves)
+            return await _drive(port, load, source, text, saves)
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
@@ -303,12 +322,12 @@ def _free_port() -> int:
     return port
 
 
-async def _drive(port: int, source: Path, text: str, saves: int) -> Seen:
+async def _drive(port: int, load: Load, source: Path, text: str, saves: int) -> Seen:
     seen, stop = Seen(), asyncio.Event()
     await _until_version(port, 0, 60.0)
-    tasks = [asyncio.ensure_future(_requests(port, seen, stop))]
-    tasks += [asyncio.ensure_future(_socket(port, seen, stop)) for _ in range(SOCKETS)]
-    tasks += [asyncio.ensure_future(_stream(port, seen, stop)) for _ in range(STREAMS)]
+    tasks = [asyncio.ensure_future(_requests(port, load, seen, stop))]
+    tasks += [asyncio.ensure_future(_socket(port, seen, stop)) for _ in range(load.sockets)]
+    tasks += [asyncio.ensure_future(_stream(port, seen, stop)) for _ in range(load.streams)]
     await asyncio.sleep(3.0 if saves > 4 else 0.5)
     seen.saving = True
     for number in range(1, saves + 1):
@@ -374,8 +393,8 @@ async def _until_version(port: int, version: int, seconds: float) -> bool:
     return False
 
 
-async def _requests(port: int, seen: Seen, stop: asyncio.Event) -> None:
-    idle = [_Connection(port) for _ in range(POOL)]
+async def _requests(port: int, load: Load, seen: Seen, stop: asyncio.Event) -> None:
+    idle = [_Connection(port) for _ in range(load.pool)]
     running: set[asyncio.Task[None]] = set()
 
     async def one(due: float) -> None:
@@ -397,7 +416,7 @@ async def _requests(port: int, seen: Seen, stop: asyncio.Event) -> None:
             task = asyncio.ensure_future(one(due))
             running.add(task)
             task.add_done_callback(running.discard)
-            due += 1 / RATE
+            due += 1 / load.rate
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
     finally:
         for task in running:

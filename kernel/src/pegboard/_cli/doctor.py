@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pegboard._app import App
 from pegboard._page import HealthCheck
 from pegboard._serving.advice import advice
+from pegboard._serving.control import ask
 from pegboard._serving.failure import flattened
 from pegboard._serving.listen import listen
 from pegboard._serving.serve import choose_server
@@ -51,6 +52,7 @@ async def examine(project: Path) -> list[Check]:
             checks += _statuses("plugin", app.plugins.status)
             checks += _statuses("mod", app.mods.status)
             checks += _health(app)
+            checks += _leftovers(app.data)
             checks += [
                 Check(name="advice", ok=True, is_warning=True, detail=each) for each in advice(app)
             ]
@@ -156,6 +158,28 @@ def _health(app: App) -> Iterator[Check]:
                 yield Check(name=f"{name}: {check.name}", ok=check.ok, detail=check.detail)
         except Exception as error:  # noqa: BLE001 - that is what is being found out
             yield Check(name=name, ok=False, detail=f"{type(error).__name__}: {error}")
+
+
+def _leftovers(data: Path) -> Iterator[Check]:
+    """Ask the processes that serve the project for old code that is not gone."""
+    try:
+        for process, reports in ask(data, do="retired"):
+            for each in reports:
+                yield _leftover(process, each)
+    except (PegboardError, OSError) as error:
+        yield Check(name="old code", ok=True, is_warning=True, detail=str(error))
+
+
+def _leftover(process: int, report: dict[str, Any]) -> Check:
+    name = f"old code of {report['owner']}"
+    which = f"generation {report['number']} in process {process}"
+    if report["busy"]:
+        detail = f"{which} still has {report['busy']} calls, streams or sockets"
+        return Check(name=name, ok=True, detail=detail)
+    holders = ", ".join(report["held_by"]) or "nobody that was found"
+    alive = ", ".join(report["alive"])
+    detail = f"{which} is not gone: {alive}; held by {holders}"
+    return Check(name=name, ok=True, is_warning=True, detail=detail)
 
 
 def _existing(path: Path) -> Path:
