@@ -1,49 +1,49 @@
 """`pegboard storage`, as it is typed."""
 
 import json
-import subprocess
-import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from pegboard import App
 from pegboard.contracts.storage import KeyRange
+from pegboard.errors import CorruptError
 from pegboard.testing.store_suite import file_key
+from pegboard_storage import FileHandler
+from pegboard_storage._command import storage
 from pegboard_storage._copy import Journal, copied_files
 from pegboard_storage_local import LocalStore
-
-FILL = """
-from pegboard_storage import FileHandler
-for number in range(3):
-    for name in ("s.config", "d.data"):
-        with FileHandler(f"{number}{name}", name="Mod") as fh:
-            fh["word"] = "first"
-        with FileHandler(f"{number}{name}", name="Mod") as fh:
-            fh["word"] = "second"
-"""
 
 
 @pytest.fixture
 def project(tmp_path):
-    run_python(FILL, tmp_path)
+    """A project with six files, each written twice."""
+    with files_of(tmp_path) as handler:
+        for number in range(3):
+            for suffix in ("s.config", "d.data"):
+                for word in ("first", "second"):
+                    handler(f"{number}{suffix}").update(word=word).save()
     return tmp_path
 
 
-def run_python(code: str, folder: Path) -> str:
-    return run([sys.executable, "-c", code], folder).stdout
+@contextmanager
+def files_of(project: Path) -> Iterator[Callable[[str], FileHandler]]:
+    app = App("script", project=project, plugins=["storage", "storage_local"], mods=[])
+    app.start()
+    try:
+        yield lambda name: FileHandler(name, name="Mod", app=app)
+    finally:
+        app.close()
 
 
-def pegboard(folder: Path, *words: str, status: int = 0):
-    done = run([sys.executable, "-m", "pegboard", "storage", *words], folder, status)
-    return json.loads(done.stdout) if "--json" in words else done.stdout + done.stderr
-
-
-def run(command, folder, status=0):
-    done = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, timeout=50, check=False
-    )
-    assert done.returncode == status, done.stdout + done.stderr
-    return done
+def pegboard(project: Path, *words: str, status: int = 0):
+    options = [*words, "--project", str(project)]
+    done = CliRunner().invoke(storage, options, catch_exceptions=False)
+    assert done.exit_code == status, done.output
+    return json.loads(done.stdout) if "--json" in words else done.output
 
 
 def test_keys_are_listed_and_rotated(project):
@@ -55,8 +55,8 @@ def test_keys_are_listed_and_rotated(project):
     assert (new["files"], new["is_current"]) == (3, True)
     secret = (project / ".pegboard" / "storage.keys").read_text().split()[2]
     assert secret not in pegboard(project, "keys", "list")
-    word = "from pegboard_storage import FileHandler as F; print(F('0s.config', 'Mod')['word'])"
-    assert run_python(word, project) == "second\n"
+    with files_of(project) as handler:
+        assert handler("0s.config")["word"] == "second"
 
 
 def test_damage_is_found_named_and_mended(project):
@@ -69,20 +69,21 @@ def test_damage_is_found_named_and_mended(project):
     found = pegboard(project, "verify", "--json", status=1)
     assert found["counts"] == {"sound": 4, "damaged": 2}
     assert {each["key"]["name"] for each in found["problems"]} == {"0s.config", "1d.data"}
-    read = "from pegboard_storage import FileHandler as F; F('1d.data', 'Mod').load()"
-    failed = run([sys.executable, "-c", read], project, 1)
-    assert "`pegboard storage verify --restore`" in failed.stderr
-    assert "2 restored" in pegboard(project, "verify", "--restore")
-    word = "from pegboard_storage import FileHandler as F; print(F('0s.config', 'Mod')['word'])"
-    assert run_python(word, project) == "first\n"
+    with files_of(project) as handler:
+        with pytest.raises(CorruptError, match="`pegboard storage verify --restore`") as caught:
+            handler("1d.data").load()
+        assert caught.value.recoverable
+        assert handler("1d.data").restore()["word"] == "first"
+        assert "1 restored" in pegboard(project, "verify", "--restore")
+        assert handler("0s.config")["word"] == "first"
 
 
 def test_files_are_copied_to_another_backend_and_back(project):
     there = f"local:{project / 'there'}"
     assert "6 copied" in pegboard(project, "copy", "--from", "local", "--to", there)
     assert "6 same" in pegboard(project, "copy", "--from", "local", "--to", there)
-    write = "from pegboard_storage import FileHandler as F; F('0d.data', 'Mod').update(a=1).save()"
-    run_python(write, project)
+    with files_of(project) as handler:
+        handler("0d.data").update(a=1).save()
     found = pegboard(project, "copy", "--from", "local", "--to", there, "--json", status=1)
     assert found["counts"] == {"same": 5, "conflict": 1}
     assert "1 copied" in pegboard(project, "copy", "--from", "local", "--to", there, "--overwrite")

@@ -86,8 +86,28 @@ async def test_what_was_not_loaded_is_loaded_when_it_is_looked_at(handler):
 
 @pytest.mark.parametrize(
     "value",
-    [{1, 2}, b"bytes", (1, 2), float("nan"), float("inf"), {1: 2}, object(), Theme("x"), "\ud800"],
-    ids=repr,
+    [
+        {1, 2},
+        b"bytes",
+        [({1},)],
+        float("nan"),
+        float("inf"),
+        {1: 2},
+        object(),
+        Theme("x"),
+        "\ud800",
+    ],
+    ids=[
+        "set",
+        "bytes",
+        "set within",
+        "nan",
+        "inf",
+        "number as key",
+        "object",
+        "struct",
+        "surrogate",
+    ],
 )
 async def test_a_value_that_json_cannot_hold_is_an_error_and_nothing_is_written(handler, value):
     def test(make):
@@ -110,6 +130,8 @@ async def test_values_that_json_can_hold_come_back_as_they_are(handler):
     def test(make):
         make().update(values).save()
         assert make().to_dict() == values
+        make().update(pair=(1, [(2,)])).save()
+        assert make()["pair"] == [1, [[2]]]
 
     await handler(test)
 

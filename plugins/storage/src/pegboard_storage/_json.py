@@ -16,15 +16,15 @@ _document = msgspec.json.Decoder(dict[str, Any])
 
 
 def encoded(document: dict[str, Any]) -> bytes:
-    """Return a document as JSON.
+    """Return a document as JSON; a tuple becomes a list.
 
     Raises:
-        InputError: If a value would not come back as what it is, naming its key: a set, a tuple,
-            bytes, a time, NaN, a key that is no text.
+        InputError: If a value would not come back as what it is, naming its key: a set, bytes, a
+            time, NaN, a key that is no text.
     """
     try:
         data = _encoder.encode(document)
-        if _decoder.decode(data) == document:
+        if _is_same(_decoder.decode(data), document):
             return data
     except (TypeError, ValueError, RecursionError, msgspec.MsgspecError):
         pass  # what cannot be encoded at all is named the same way
@@ -58,7 +58,17 @@ def _comes_back(document: dict[str, Any]) -> bool:
         again: object = _decoder.decode(_encoder.encode(document))
     except (TypeError, ValueError, RecursionError, msgspec.MsgspecError):
         return False
-    return again == document
+    return _is_same(again, document)
+
+
+def _is_same(again: object, document: object) -> bool:
+    return again == document or again == _without_tuples(document)
+
+
+def _without_tuples(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_tuples(each) for key, each in value.items()}
+    return [_without_tuples(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def _shown(value: Any) -> str:
