@@ -8,7 +8,7 @@ from pegboard import App
 async def main() -> None:
     async with App("smoke") as app:
         failed = {name: each.reason for name, each in app.mods.status.items() if each.reason}
-        names = {"chat", "clock", "files", "repository", "system", "user_data"}
+        names = {"chat", "clock", "files", "jobs", "repository", "system", "user_data"}
         assert names <= set(app.mods.status), app.mods.status
         assert not failed, failed
         assert app.registry.table

@@ -17,7 +17,7 @@ MODS: list[ModuleType] = [chat, system]
 PLUGINS = ["transport_http", "transport_ws"]
 
 
-OTHERS = ["chat", "clock", "files", "repository", "user_data"]
+OTHERS = ["chat", "clock", "files", "jobs", "repository", "user_data"]
 BROKEN = """raise OSError("cannot read /secret/path")"""
 
 
