@@ -13,7 +13,7 @@ from pegboard_locking import CheckedOutError, FileService, LockManager
 
 PROGRAM = Path(__file__).with_name("race.py")
 ROUNDS = int(os.environ.get("PEGBOARD_RACES", "2"))
-FILES = int(os.environ.get("PEGBOARD_RACE_FILES", "30"))
+FILES = int(os.environ.get("PEGBOARD_RACE_FILES", "20"))
 PROCESSES = int(os.environ.get("PEGBOARD_RACE_PROCESSES", "3"))
 KILLS = int(os.environ.get("PEGBOARD_KILLS", "2"))
 
@@ -117,5 +117,7 @@ def test_what_was_checked_in_outlives_a_kill_and_the_file_is_free_in_time(tmp_pa
         while service.lock_manager.is_locked("a.txt"):
             time.sleep(0)
         acknowledged = newest.number
-    assert [each.number for each in service.history("a.txt")] == list(range(acknowledged, 0, -1))
+    assert [each.number for each in service.history("a.txt", limit=1000)] == list(
+        range(acknowledged, 0, -1)
+    )
     service.close()

@@ -267,12 +267,12 @@ class LockSuite:
     ) -> None:
         path = tmp_path_factory.mktemp("counter") / "counter"
         path.write_text("0")
-        arguments = (setup + COUNTER, str(path), "50")
+        arguments = (setup + COUNTER, str(path), "25")
         with _process(*arguments) as first, _process(*arguments) as second:
             for each in (first, second):
                 each.communicate(timeout=TIMEOUT * 3)
                 assert each.returncode == 0
-        assert path.read_text() == "100"
+        assert path.read_text() == "50"
 
 
 def _made(setup: str) -> LockProvider:
