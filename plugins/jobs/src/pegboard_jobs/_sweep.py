@@ -108,6 +108,10 @@ class Sweeper:
                 _logger.warning("jobs cannot be watched now: %s", error)
                 pause = AFTER_FAILURE
                 continue
+            except Exception:
+                _logger.exception("looking for dead processes failed")
+                pause = AFTER_FAILURE
+                continue
             pause = self._period
             if taken:
                 self._stepped_in(taken)
