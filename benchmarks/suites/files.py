@@ -127,6 +127,7 @@ def _backups(
 
     source = folder / "source"
     fill(source / "files")
+    time.sleep(2)  # what is younger than that at a backup is read again by the next one
     backups = BackupManager(folder / "ours", base_path=source)
     back = folder / "back"
     samples.add(OURS, f"{case} backup s", _timed(lambda: backups.create_backup(["files"], "one")))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -89,6 +91,23 @@ def test_a_file_is_written_as_it_says_or_not_at_all(base: Path) -> None:
     ):
         """Appending is not replacing."""
     assert [path.name for path in base.iterdir()] == ["x"]
+
+
+def test_what_a_killed_writer_left_goes_with_the_next_write(
+    base: Path, locks: FileLockManager
+) -> None:
+    program = (
+        "import os, signal, sys\n"
+        "from pegboard_durable import Root\n"
+        "with Root(sys.argv[1]).writing('a/x') as file:\n"
+        "    os.utime(file.fileno(), (0, 0))\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    subprocess.run([sys.executable, "-c", program, base], check=False)
+    (left,) = (base / "a").iterdir()
+    assert left.name.startswith(".pegboard-")
+    AdvancedFileHandler(base, lock_manager=locks).secure_write("a/y", "there")
+    assert [path.name for path in (base / "a").iterdir()] == ["y"]
 
 
 def test_values_and_text_are_written_and_what_is_no_text_is_said(

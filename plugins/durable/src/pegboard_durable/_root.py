@@ -362,7 +362,9 @@ class Root:
             found = ((name, folder.stat(name)) for name in names)
             return [Item(path=walk.at(name), stat=stat) for name, stat in found if stat is not None]
 
-    def sweep(self, path: str | os.PathLike[str] = "", *, older_than: float = 60.0) -> int:
+    def sweep(
+        self, path: str | os.PathLike[str] = "", *, older_than: float = 60.0, is_deep: bool = True
+    ) -> int:
         """Remove what writers that were killed have left in a folder and all below it.
 
         What somebody is writing stays, in whatever process.
@@ -371,6 +373,7 @@ class Root:
             path: The folder.
             older_than: Seconds since the last write to what is removed. Where the file system has
                 no locks, this alone tells a dead writer from a slow one.
+            is_deep: Whether to look into the folders below it, too.
 
         Returns:
             How many files were removed.
@@ -381,6 +384,8 @@ class Root:
         """
         with translated("sweep", str(path)), self._begin() as walk:
             count = sweep(walk.to_folder(self._parts(path)), older_than)
+        if not is_deep:
+            return count
         folders = [item.path for item in self.scan(path) if item.is_folder]
         return count + sum(self.sweep(folder, older_than=older_than) for folder in folders)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import BinaryIO, Literal
 
@@ -21,6 +21,7 @@ from pegboard_locking import FileLockManager
 __all__ = ["OWN_FOLDERS", "Read", "Vault", "Written", "require_checksum", "timestamp"]
 
 OWN_FOLDERS = (".versions", ".backups")
+MOST_SWEPT = 10_000  # folders that are remembered
 _CHUNK = 1024 * 1024  # bytes
 
 
@@ -78,6 +79,7 @@ class Vault:
         self.locks = FileLockManager() if lock_manager is None else lock_manager
         self.history = History(self.root, self.root.path / ".versions")
         self._timeout = lock_timeout
+        self._swept: set[str] = set()
 
     def locate(self, path: str | os.PathLike[str]) -> str:
         """Return the true path of a file below the base path.
@@ -127,6 +129,7 @@ class Vault:
                     file.write(content)
                     if is_verified:
                         _verify(file, name, checksum, algorithm)
+            self._sweep(os.path.dirname(name))
         version = None if kept is None else kept.version
         return Written(path=name, size=len(content), checksum=checksum, version=version)
 
@@ -198,6 +201,16 @@ class Vault:
                 with self.root.writing(name) as file:
                     self.history.write_to(file, source, number)
         return found
+
+    def _sweep(self, folder: str) -> None:
+        """Remove what writers that were killed have left, once for each folder."""
+        if folder in self._swept:
+            return
+        if len(self._swept) >= MOST_SWEPT:
+            self._swept.clear()
+        self._swept.add(folder)
+        with suppress(OSError):  # the write is done; a folder that cannot be listed keeps them
+            self.root.sweep(folder, is_deep=False)
 
     def _keep(
         self, name: str, algorithm: str, *, unless: FileMetadata | None = None
