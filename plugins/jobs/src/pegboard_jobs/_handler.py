@@ -132,6 +132,8 @@ class AsyncDatabaseHandler:
             return
         await self.glean_job_files(tracked.uuid, thing.container)
         await self.glean_performance_indicators(tracked.uuid, thing.container)
+        if not thing.can_save:
+            return
         try:
             await to_thread.run_sync(thing.save)
         except Exception:
@@ -364,7 +366,7 @@ class AsyncDatabaseHandler:
         A file that cannot be registered is logged and left out.
         """
         files = []
-        for found in await to_thread.run_sync(lambda: list(files_of(container))):
+        for found in list(files_of(container)):  # in memory; the files are looked at in threads
             file = await self._glean(job_uuid, found)
             if file is not None:
                 files.append(file)

@@ -143,11 +143,14 @@ class PluginObject:
             if hasattr(signal, "disconnect"):
                 signal.disconnect(hear)
 
+    @property
+    def can_save(self) -> bool:
+        """Whether it can write its parameters."""
+        return callable(getattr(self._plugin, "saveParams", None))
+
     def save(self) -> None:
-        """Let it write its parameters, if it can."""
-        save = getattr(self._plugin, "saveParams", None)
-        if callable(save):
-            save()
+        """Let it write its parameters."""
+        self._plugin.saveParams()
 
 
 def _uuid(value: Any) -> UUID | None:
