@@ -3,6 +3,7 @@
 import pytest
 
 from pegboard import hookimpl
+from pegboard._plugins import HookCaller
 from pegboard.contracts.asgi import Route, Router
 from pegboard.testing import HttpClient, WebSocketClient, WebSocketRefused
 
@@ -109,3 +110,30 @@ async def test_one_prefix_has_one_route_of_each_kind():
     Router([one, Route(kind="websocket", prefix="/x", asgi=serve_nothing)])
     with pytest.raises(ValueError, match="two plugins serve http /x"):
         Router([one, one])
+
+
+@pytest.mark.anyio
+async def test_a_transport_knows_who_answers_requests_when_it_is_asked_for_routes(pegboard_app):
+    known = []
+
+    class Transport:
+        name = "transport"
+
+        @hookimpl
+        def asgi_routes(self, app):
+            known.append(len(app.request_hooks))
+
+    class Doorman:
+        name = "doorman"
+
+        @hookimpl
+        def handle_request(self):
+            return None
+
+    async with pegboard_app(plugins=[Transport(), Doorman()]) as app:
+        assert known == [1]
+        without = HookCaller()
+        without.add("transport", Transport())
+        app.routes_of(without)
+        assert known == [1, 0]
+        assert len(app.request_hooks) == 1

@@ -261,10 +261,15 @@ class App(metaclass=_AppType):
         """
         routes: list[Route] = []
         taken: dict[tuple[str, str], str] = {}
-        for plugin, offered in hooks.all("asgi_routes", app=self):
-            own = _checked_routes(plugin, offered, taken)
-            taken.update({(each.kind, each.prefix): plugin for each in own})
-            routes.extend(own)
+        serving = self.request_hooks
+        self.request_hooks = hooks.implementations("handle_request")  # what transports look at
+        try:
+            for plugin, offered in hooks.all("asgi_routes", app=self):
+                own = _checked_routes(plugin, offered, taken)
+                taken.update({(each.kind, each.prefix): plugin for each in own})
+                routes.extend(own)
+        finally:
+            self.request_hooks = serving
         return routes
 
     def _routes(self) -> list[Route]:
@@ -275,6 +280,7 @@ class App(metaclass=_AppType):
         """
         taken: dict[tuple[str, str], str] = {}
         routes: list[Route] = []
+        self.request_hooks = self.hooks.implementations("handle_request")  # before who looks at it
         for plugin, offered in self.hooks.all("asgi_routes", app=self):
             try:
                 own = _checked_routes(plugin, offered, taken)
