@@ -168,8 +168,14 @@ def test_a_source_outside_is_refused(base: Path, backups: BackupManager, path: s
         backups.create_backup([path])
 
 
+@pytest.mark.parametrize("is_old", [True, False])
 def test_pipes_are_passed_over_and_unreadable_files_are_named(
-    base: Path, backups: BackupManager, locks: FileLockManager
+    base: Path,
+    backups: BackupManager,
+    locks: FileLockManager,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    is_old: bool,
 ) -> None:
     fill(base)
     os.mkfifo(base / "pipe")
@@ -181,6 +187,8 @@ def test_pipes_are_passed_over_and_unreadable_files_are_named(
             is_held.set()
             may_end.wait(20)
 
+    if is_old:
+        monkeypatch.setattr("pegboard_files._backup_run.CLOCK", -60.0)
     thread = threading.Thread(target=hold)
     thread.start()
     is_held.wait(20)

@@ -9,8 +9,17 @@ from typing import Literal
 
 import msgspec
 
-__all__ = ["Backup", "FileEntry", "decode_backup", "decode_block", "encode_backup", "encode_blocks"]
+__all__ = [
+    "CLOCK",
+    "Backup",
+    "FileEntry",
+    "decode_backup",
+    "decode_block",
+    "encode_backup",
+    "encode_blocks",
+]
 
+CLOCK = 2.0  # seconds that two changes of a file may be apart and have one time
 _BLOCK = 1_000  # files that are kept as one content
 
 Kind = Literal["file", "folder", "link"]

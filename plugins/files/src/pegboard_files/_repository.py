@@ -20,6 +20,7 @@ from pegboard_files._error import (
     MissingError,
 )
 from pegboard_files._manifest import (
+    CLOCK,
     Backup,
     FileEntry,
     decode_backup,
@@ -34,7 +35,6 @@ __all__ = ["Repository"]
 
 _SETTINGS = "backups.json"
 _FORMAT = 1
-CLOCK = 2.0  # seconds that two changes of a file may be apart and have one time
 
 
 class _Settings(msgspec.Struct, frozen=True, kw_only=True):
