@@ -398,7 +398,7 @@ async def _requests(port: int, load: Load, seen: Seen, stop: asyncio.Event) -> N
     running: set[asyncio.Task[None]] = set()
 
     async def one(due: float) -> None:
-        connection = idle.pop() if idle else _Connection(port)
+        connection = idle.pop(0) if idle else _Connection(port)
         try:
             await asyncio.wait_for(connection.get(), 5.0)
             seen.note(time.perf_counter() - due)

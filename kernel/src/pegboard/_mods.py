@@ -313,7 +313,9 @@ class ModHost:
     def _defer_exits(self, staged: Staged) -> None:
         for export, call in staged.calls.values():
             if export.options.exit_f:
-                staged.generation.scope.defer(export.address, partial(self._run_exit, export, call))
+                generation, address = staged.generation, export.address
+                generation.exits[address] = export, call
+                generation.scope.defer(address, partial(self._run_exit, generation.exits, address))
 
     async def _run_initial(self, export: Export, call: Call) -> None:
         with entered(self._app):
@@ -325,7 +327,8 @@ class ModHost:
             place = _place(export.declaration)
             raise LoadError(f"{place}, an initial function, failed: {text}") from error
 
-    async def _run_exit(self, export: Export, call: Call) -> None:
+    async def _run_exit(self, exits: dict[str, tuple[Export, Call]], address: str) -> None:
+        export, call = exits.pop(address)
         with entered(self._app):
             result = await call()
         self._app.run_tasks(result)

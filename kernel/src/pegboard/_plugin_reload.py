@@ -296,6 +296,8 @@ class _Change:
         app.registry.commit(*self._staged, leaving=self._withdrawn)
         for staged in self._staged:
             app.mods.generations[staged.generation.owner] = staged.generation
+            exits = staged.generation.exits
+            exits.update({each: staged.calls[each] for each in exits.keys() & staged.calls.keys()})
         for generation, reason in self._withdrawn.items():
             del app.mods.generations[generation.owner]
             app.mods.note_rejected(
@@ -307,9 +309,14 @@ class _Change:
         retired += [(mods_before[each.owner], []) for each in self._fresh]
         retired += [(each, []) for each in self._withdrawn]
         answer = [(each, _editions(each, gone), around) for each, around in retired]
-        self._staged, self._fresh, self._build, self.loaded = [], [], None, []
-        self._withdrawn = {}
+        self._forget()
         return iter(answer)
+
+    def _forget(self) -> None:
+        """Lead to nothing any more: an idle worker thread remembers what it ran last."""
+        self._staged, self._fresh, self._build, self.loaded = [], [], None, []
+        self._withdrawn, self._routes, self._view = {}, [], None
+        self._stage.clear()
 
     async def undo(self) -> None:
         """Take back what was registered so far."""
@@ -317,6 +324,7 @@ class _Change:
             await generation.scope.aclose()
             self._app.mods.renumber(generation.owner, generation.number - 1)
         await self._stage.aclose()
+        self._forget()
 
 
 def _editions(generation: Generation, gone: list[Edition]) -> list[Edition]:

@@ -205,6 +205,10 @@ class PluginStage:
         for active in reversed(list(self.active.values())):
             await active.generation.scope.aclose()
         self.close()
+        self.clear()
+
+    def clear(self) -> None:
+        """Lead to nothing any more: who began in it may remember it for long."""
         self.active.clear()
         self.services.clear()
         self.attributes.clear()

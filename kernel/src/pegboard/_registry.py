@@ -38,6 +38,7 @@ class Generation:
         leases: Calls and streams that run in it now; see `busy`.
         edition: Its modules, None where the caller has imported them.
         declarations: What it has exported.
+        exits: Exports that run when it ends, with their calls as they are wrapped now.
         is_leaving: Whether it is about to go, so that others may take its addresses.
         previous: The same version of the code as it was wrapped by plugins that have gone since.
     """
@@ -46,6 +47,7 @@ class Generation:
         "__weakref__",
         "declarations",
         "edition",
+        "exits",
         "is_leaving",
         "leases",
         "number",
@@ -62,6 +64,7 @@ class Generation:
         self.scope = scope
         self.edition = edition
         self.declarations: list[Declaration] = []
+        self.exits: dict[str, tuple[Export, Call]] = {}
         self.leases = 0
         self.is_leaving = False
         self.previous: Generation | None = None
@@ -74,7 +77,7 @@ class Generation:
     def rewrapped(self) -> Generation:
         """Return the same version of the code for exports that are wrapped anew."""
         again = Generation(self.owner, self.number, self.scope, self.edition)
-        again.declarations = self.declarations
+        again.declarations, again.exits = self.declarations, self.exits
         if self.previous is not None and not self.previous.busy:
             self.previous = None
         again.previous = self
