@@ -183,13 +183,15 @@ def delays(ledger: Ledger, killed: dict[int, float]) -> Iterator[float]:
             yield moment - killed[process]
 
 
+@pytest.mark.timeout(60 + 5 * ROUNDS)
 def test_a_stopped_process_that_comes_back_late_is_refused(
     watcher: Ledger, workers: list[Worker]
 ) -> None:
     refused = 0
     for _ in range(ROUNDS):
         job = submit(watcher, "chaos.deep", pause=0.3)
-        wait_until(lambda uuid=job.uuid: status_of(watcher, uuid) is JobStatus.RUNNING, "it runs")
+        deep = f"title = 'third' AND status = 3 AND number LIKE '{job.number}.%'"
+        wait_until(lambda sql=deep: count(watcher, sql), "it runs, and writes nothing")
         process = rows(watcher, "SELECT process_id FROM job WHERE uuid = ?", str(job.uuid))[0][0]
         taken = taken_while_stopped(watcher, job.uuid, process)
         said = f"SELECT COUNT(*) FROM event WHERE job = '{job.uuid}' AND kind = 'status'"
