@@ -96,6 +96,9 @@ async def ask_all(app: App) -> None:
     await app.load_session(Connection({"type": "http", "path": "/", "headers": []}))
     await app.intercept(RequestData.moc())
     app.hooks.all("serve", app=app, settings=ServeSettings())
+    app.hooks.all("sessions_changed", app=app, subjects=())
+    witness = app.plugins.active["witness"].plugin
+    app.hooks.call("witness", "hand_over", app=app, previous=witness)  # as when it is replaced
     for name in OF_PLUGINS:
         given = dict.fromkeys(declared(name))
         app.hooks.first(name, **{**given, "app": app})
