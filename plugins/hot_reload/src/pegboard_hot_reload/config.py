@@ -27,7 +27,7 @@ class HotReloadConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """
 
     watch: bool | None = None
-    step_ms: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 2
+    step_ms: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 1
     burst_files: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 4
     quiet_ms: Annotated[int, msgspec.Meta(ge=1, le=60_000)] = 100
     longest_ms: Annotated[int, msgspec.Meta(ge=1, le=600_000)] = 3000
