@@ -262,19 +262,24 @@ OURS = sorted(
 )
 WITH_THE_KERNEL = {"anyio", "msgspec", "pluggy", "pegboard"}
 FOR_TESTS_ONLY = {"pytest", "trustme", "h2"}
+STANDARD = sys.stdlib_module_names | {"compression"}  # that one since Python 3.14
 
 
 @pytest.mark.parametrize("name", OURS)
 def test_17_whatever_a_distribution_imports_it_declares(name):
     package = Path(__file__).parents[2].joinpath(*folder_of(name))
-    declared = {re.split(r"[\s\[<>=!~;]", each)[0].lower() for each in requires(name) or ()}
+    declared = {canonical(re.split(r"[\s\[<>=!~;]", each)[0]) for each in requires(name) or ()}
     providers = packages_distributions()
     for path in package.rglob("*.py"):
-        modules = imported(ast.parse(path.read_bytes())) - sys.stdlib_module_names
+        modules = imported(ast.parse(path.read_bytes())) - STANDARD
         for module in modules - WITH_THE_KERNEL - FOR_TESTS_ONLY - {package.name}:
             own = [module.replace("_", "-")]  # a distribution of the workspace lists no modules
-            found = {each.lower() for each in providers.get(module, own)}
+            found = {canonical(each) for each in providers.get(module, own)}
             assert found & declared, f"{name} does not declare {module}, see {path}"
+
+
+def canonical(distribution):
+    return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
 def folder_of(name):

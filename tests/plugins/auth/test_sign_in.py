@@ -6,9 +6,11 @@ import msgspec
 import pytest
 
 from pegboard import App, RequestData, current_session
+from pegboard.contracts.server import ServeSettings
 from pegboard.errors import ConflictError, InputError, NotFoundError, UnauthorizedError
 from pegboard.testing import HttpClient
 from pegboard_auth._token import Claims
+from pegboard_auth._welcome import announce
 from tests.plugins.auth.conftest import (
     PASSWORD,
     RunApp,
@@ -326,6 +328,18 @@ async def test_the_first_administrator_comes_by_a_link_that_is_good_once(app):
     assert (await anybody(app, cookie=jar(made)).get("/auth/users")).status == 200
     assert (await anybody(app).post("/auth/link", json={**good, "name": "eve"})).status == 401
     assert await accounts.setup_code(time.time() + 60, patience=30) is None
+
+
+async def test_without_a_terminal_the_log_says_that_there_is_no_administrator(app, caplog, capsys):
+    reception = reception_of(app)
+    with caplog.at_level("INFO", "pegboard.auth"):
+        await announce(reception, ServeSettings())
+        assert "`pegboard users add NAME --level 10` makes one" in caplog.text
+        caplog.clear()
+        await make(app, "root", 10)
+        await announce(reception, ServeSettings())
+    assert caplog.text == ""
+    assert "link" not in capsys.readouterr().err
 
 
 async def test_the_link_for_the_first_administrator_makes_no_second_one(app):

@@ -87,7 +87,7 @@ async def test_500_streams_at_once_are_served_and_leave_nothing() -> None:
         assert (room.open, room.cleaned) == (0, STREAMS)
         assert next(iter(app.registry)).generation.leases == 0
         assert threading.active_count() <= threads  # idle ones end when they like
-        assert descriptors() == files
+        assert descriptors() <= files  # what earlier tests left may be closed meanwhile
         assert app.statistics()["tasks_running"] == 0
         gc.collect()
         assert [each for each in room.sources if each() is not None] == []

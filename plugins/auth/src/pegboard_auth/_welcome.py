@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from time import time
 from typing import TYPE_CHECKING
@@ -14,14 +15,21 @@ if TYPE_CHECKING:
 
 __all__ = ["announce"]
 
+_logger = logging.getLogger("pegboard.auth")
+
 PATIENCE = 30.0  # seconds in which the workers of one server start: one of them prints the link
 
 
 async def announce(reception: Reception, settings: ServeSettings) -> None:
     """Print a link to make the first administrator, unless there is one.
 
-    It goes to the terminal and not to the log, since who has it becomes administrator.
+    It goes to a terminal and into no log, since who has it becomes administrator. Where there is
+    no terminal, the log says how to get one.
     """
+    if not sys.stderr.isatty():
+        if not await reception.accounts.has_admin():
+            _logger.info("no administrator yet: `pegboard users add NAME --level 10` makes one")
+        return
     code = await reception.accounts.setup_code(time(), patience=PATIENCE)
     if code is None:
         return

@@ -72,7 +72,7 @@ class AuthPlugin:
 
     @hookimpl
     def serve(self, app: App, settings: ServeSettings) -> None:
-        """Offer no server, but print a link to make the first administrator, if there is none."""
+        """Offer no server, but tell in the terminal how to become the first administrator."""
         app.spawn(announce, self._receptions[app], settings, name="first administrator")
 
     @hookimpl
