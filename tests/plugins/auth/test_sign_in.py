@@ -335,8 +335,8 @@ async def test_without_a_terminal_the_log_says_that_there_is_no_administrator(ap
     with caplog.at_level("INFO", "pegboard.auth"):
         await announce(reception, ServeSettings())
         assert "`pegboard users add NAME --level 10` makes one" in caplog.text
-        caplog.clear()
         await make(app, "root", 10)
+        caplog.clear()
         await announce(reception, ServeSettings())
     assert caplog.text == ""
     assert "link" not in capsys.readouterr().err
