@@ -2,6 +2,7 @@
 
 import builtins
 import json
+import logging
 import os
 import pickle
 import sys
@@ -115,6 +116,14 @@ async def test_removed_exports_vanish_new_ones_appear(app, write):
         assert (await app.call("a.f")).info.exec_code == 404
 
 
+@pytest.fixture
+def unlogged():
+    """Log nothing: pytest keeps the records, and with them the frames of what has failed."""
+    logging.disable()
+    yield
+    logging.disable(logging.NOTSET)
+
+
 @pytest.mark.parametrize(
     ("broken", "place"),
     [
@@ -131,7 +140,7 @@ async def test_removed_exports_vanish_new_ones_appear(app, write):
     ],
 )
 async def test_a_failure_leaves_the_old_code_serving_and_is_shown_until_it_is_mended(
-    app, write, broken, place
+    app, write, broken, place, unlogged
 ):
     good = "@export()\ndef f(): return 'old'"
     path = write("a.py", good)

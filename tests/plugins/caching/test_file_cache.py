@@ -300,7 +300,7 @@ def test_the_claim_of_a_process_that_was_killed_ends(workers, tmp_path):
     first, second = workers(60), workers(0)
     first.stdin.write("go\n")
     calls = tmp_path / "calls"
-    while not calls.exists():
+    while not (calls.exists() and calls.read_text()):
         assert first.poll() is None
     first.kill()
     second.stdin.write("go\n")
