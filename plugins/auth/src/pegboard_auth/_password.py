@@ -7,15 +7,17 @@ once and only so many wait.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 from anyio import to_thread
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
 
 from pegboard.errors import UnavailableError
 from pegboard_auth.config import AuthConfig
+
+if TYPE_CHECKING:
+    from argon2 import PasswordHasher
 
 __all__ = ["Passwords"]
 
@@ -32,14 +34,20 @@ class Passwords:
     """
 
     def __init__(self, config: AuthConfig) -> None:
-        self._hasher = PasswordHasher(
-            time_cost=config.argon2_time,
-            memory_cost=config.argon2_memory,
-            parallelism=config.argon2_lanes,
-        )
+        self._config = config
         self._limiter = anyio.CapacityLimiter(config.password_threads)
         self._queue = config.password_queue
         self._nobody: str | None = None
+
+    @cached_property
+    def _hasher(self) -> PasswordHasher:
+        from argon2 import PasswordHasher  # here, since a server starts without it
+
+        return PasswordHasher(
+            time_cost=self._config.argon2_time,
+            memory_cost=self._config.argon2_memory,
+            parallelism=self._config.argon2_lanes,
+        )
 
     async def hash(self, password: str) -> str:
         """Return the hash of a password.
@@ -70,6 +78,8 @@ class Passwords:
         await self._in_thread(self._for_nobody)
 
     def _check(self, known: str | None, password: str) -> bool:
+        from argon2.exceptions import InvalidHashError, VerificationError
+
         try:
             self._hasher.verify(known or self._for_nobody(), password)
         except (VerificationError, InvalidHashError, UnicodeEncodeError):

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from fastcdc import fastcdc  # type: ignore[import-untyped]  # it has no types
-
 __all__ = ["chunks"]
 
 SMALLEST = 16 * 1024  # bytes of a chunk, but for the last
@@ -33,6 +31,9 @@ def chunks(file: BinaryIO) -> Iterator[bytes]:
 
 
 def _cut(data: bytes) -> Iterator[bytes]:
+    # here, since a server starts without it
+    from fastcdc import fastcdc  # type: ignore[import-untyped]  # it has no types
+
     if len(data) <= SMALLEST:
         if data:
             yield data

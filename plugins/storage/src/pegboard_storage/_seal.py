@@ -15,15 +15,15 @@ from __future__ import annotations
 import os
 import struct
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import msgspec
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from pegboard.contracts.storage import FileKey
 from pegboard.errors import CorruptError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 __all__ = ["OVERHEAD", "MasterKey", "is_sealed", "key_id_of", "opened", "sealed"]
 
@@ -86,6 +86,8 @@ def opened(data: bytes, key: FileKey, master: MasterKey) -> bytes:
         CorruptError: If one bit of it is not as it was sealed, or it was sealed for another
             address, or with another key.
     """
+    from cryptography.exceptions import InvalidTag
+
     header, nonce = data[:HEADER], data[HEADER : HEADER + NONCE]
     cipher = _cipher(master.secret, key.scope, key.owner)
     try:
@@ -104,6 +106,11 @@ def _address(key: FileKey) -> bytes:
 
 @lru_cache(maxsize=1024)
 def _cipher(secret: bytes, scope: str, owner: str) -> AESGCM:
+    # here, since a server starts without it
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
     info = b"".join(
         struct.pack(">I", len(part)) + part for part in (scope.encode(), owner.encode())
     )
