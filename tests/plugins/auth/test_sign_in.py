@@ -1,5 +1,6 @@
 """Signing in and out, sessions, tokens, keys and links, over HTTP."""
 
+import sys
 import time
 
 import msgspec
@@ -328,6 +329,16 @@ async def test_the_first_administrator_comes_by_a_link_that_is_good_once(app):
     assert (await anybody(app, cookie=jar(made)).get("/auth/users")).status == 200
     assert (await anybody(app).post("/auth/link", json={**good, "name": "eve"})).status == 401
     assert await accounts.setup_code(time.time() + 60, patience=30) is None
+
+
+async def test_one_worker_prints_the_link_in_a_terminal(app, capsys, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    for _ in range(2):
+        await announce(reception_of(app), ServeSettings(port=8000))
+    assert capsys.readouterr().err.count("http://127.0.0.1:8000/auth/link#pbl_") == 1
+    await make(app, "root", 10)
+    await announce(reception_of(app), ServeSettings(port=8000))
+    assert capsys.readouterr().err == ""
 
 
 async def test_without_a_terminal_the_log_says_that_there_is_no_administrator(app, caplog, capsys):
