@@ -16,7 +16,6 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
-from hashlib import blake2b
 from importlib import import_module
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import resolve_name, spec_from_file_location
@@ -42,6 +41,8 @@ Mark = bytes | tuple[int, int]
 
 def digest(source: bytes) -> bytes:
     """Return what tells one version of a source from another."""
+    from hashlib import blake2b  # here, since the first import of it takes milliseconds
+
     return blake2b(source, digest_size=16).digest()
 
 
