@@ -7,6 +7,7 @@ from itertools import count
 import pytest
 
 from tests.backend import BACKENDS, Backend
+from tests.servers.postgres import PostgresServer, running_postgres
 from tests.servers.redis import RedisServer
 from tests.servers.s3 import S3Server
 
@@ -42,6 +43,13 @@ def s3_server() -> Iterator[S3Server]:
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     """A Redis server for all tests, which write below a prefix each."""
     with RedisServer(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server for all tests, which have a schema each."""
+    with running_postgres() as server:
         yield server
 
 

@@ -7,15 +7,9 @@ import pytest
 
 from pegboard_jobs import open_ledger
 from pegboard_jobs._ledger import Ledger
-from tests.servers.postgres import PostgresServer, running_postgres
+from tests.servers.postgres import PostgresServer
 
 OpenLedger = Callable[[], Ledger]
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
-    with running_postgres() as server:
-        yield server
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

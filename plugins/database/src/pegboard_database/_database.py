@@ -7,7 +7,6 @@ import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Lock, Thread
-from types import TracebackType
 from typing import Self, TypeVar
 
 import msgspec
@@ -144,6 +143,10 @@ class Database:
         writer = self._current.writer
         return Statistics(writes=writer.writes, commits=writer.commits, waiting=len(writer.queue))
 
+    def waiting(self) -> int:
+        """Return how many pieces of work wait to be written."""
+        return len(self._current.writer.queue)
+
     def close(self) -> None:
         """Finish what waits and close the file; calling it again does nothing."""
         with self._opening:
@@ -161,23 +164,13 @@ class Database:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.close()
 
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exception: object) -> None:
         await self.aclose()
 
     @property

@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from pegboard.errors import ConfigError
+from pegboard_database._contract import Changes
 from pegboard_database._statement import Snapshot, Transaction
 
 __all__ = ["Schema"]
 
-Step = str | Callable[[Transaction], None]
+Step = str | Callable[[Changes], None]
 
 TABLE = """
 create table if not exists pegboard_schema (
@@ -30,7 +31,8 @@ class Schema:
 
     Args:
         name: Whose tables these are; several schemas may share a file.
-        steps: Scripts of SQL, or functions of a `Transaction`; none may begin or commit.
+        steps: Scripts of SQL, or functions of a `Transaction`; none may begin or commit. Scripts
+            are written for SQLite; a PostgreSQL server gets them with its own names of types.
     """
 
     def __init__(self, name: str, steps: Sequence[Step]) -> None:
@@ -49,12 +51,7 @@ class Schema:
             PegboardError: If a step fails; the file stays as it was.
         """
         version = self._version(transaction)
-        if version > len(self.steps):
-            msg = (
-                f"the tables of {self.name!r} in database {transaction.name} have version "
-                f"{version}, this code knows {len(self.steps)}: upgrade the package that uses them"
-            )
-            raise ConfigError(msg)
+        self.check(version, f"in database {transaction.name}")
         for step in self.steps[version:]:
             if isinstance(step, str):
                 transaction.execute(step)
@@ -63,6 +60,19 @@ class Schema:
         transaction.execute(TABLE)
         now = datetime.now(UTC).isoformat(timespec="seconds")
         transaction.execute(STAMP, self.name, len(self.steps), now)
+
+    def check(self, version: int, where: str) -> None:
+        """Refuse tables that newer code has made.
+
+        Raises:
+            ConfigError: If there are more steps in them than this code knows.
+        """
+        if version > len(self.steps):
+            msg = (
+                f"the tables of {self.name!r} {where} have version {version}, this code knows "
+                f"{len(self.steps)}: upgrade the package that uses them"
+            )
+            raise ConfigError(msg)
 
     def _version(self, snapshot: Snapshot) -> int:
         if snapshot.value("select 1 from sqlite_schema where name = 'pegboard_schema'") is None:

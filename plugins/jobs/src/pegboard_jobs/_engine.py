@@ -29,8 +29,8 @@ from pegboard.contracts.job import (
     RetryPolicy,
 )
 from pegboard.errors import NotFoundError, PegboardError, UnavailableError
+from pegboard_database import Rows
 from pegboard_jobs import _event_table, _job_table, _queue_table
-from pegboard_jobs._database import Rows
 from pegboard_jobs._ledger import Ledger
 from pegboard_jobs._option import JobOptions
 from pegboard_jobs._record import Job, now

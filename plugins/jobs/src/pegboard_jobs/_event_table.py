@@ -13,7 +13,7 @@ from uuid import UUID
 import msgspec
 
 from pegboard.contracts.job import JobEvent
-from pegboard_jobs._database import Changes, Rows
+from pegboard_database import Changes, Rows
 
 __all__ = ["KINDS", "last", "nested", "note", "read", "take_number"]
 

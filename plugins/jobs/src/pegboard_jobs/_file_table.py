@@ -12,8 +12,8 @@ from uuid import UUID
 import msgspec
 
 from pegboard.errors import InputError, NotFoundError
+from pegboard_database import Changes, Rows
 from pegboard_jobs import _event_table
-from pegboard_jobs._database import Changes, Rows
 from pegboard_jobs._digest import Digest
 from pegboard_jobs._identity import new_uuid
 from pegboard_jobs._job_table import get as get_job

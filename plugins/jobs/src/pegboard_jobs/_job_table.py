@@ -20,8 +20,8 @@ from pegboard.contracts.job import (
     JobStatus,
 )
 from pegboard.errors import ConflictError, InputError, NotFoundError
+from pegboard_database import Changes, Rows
 from pegboard_jobs import _event_table
-from pegboard_jobs._database import Changes, Rows
 from pegboard_jobs._identity import new_uuid
 from pegboard_jobs._number import child_number, parsed
 from pegboard_jobs._project_table import ensure

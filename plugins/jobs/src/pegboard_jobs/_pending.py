@@ -9,7 +9,7 @@ from threading import Condition, Thread
 from typing import Any
 
 from pegboard.errors import PegboardError, UnavailableError
-from pegboard_jobs._database import Changes
+from pegboard_database import Changes
 from pegboard_jobs._store import RecordStore
 
 __all__ = ["Pending"]

@@ -11,7 +11,7 @@ from threading import Lock
 from uuid import UUID
 
 from pegboard.errors import UnavailableError
-from pegboard_jobs._postgres import Connection, LostConnectionError, connected
+from pegboard_database.postgres import Connection, LostConnectionError, connected
 from pegboard_jobs._record import now
 from pegboard_jobs._runner_table import Runner
 

@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 
 from pegboard.errors import ConflictError, InputError, NotFoundError
-from pegboard_jobs._database import Changes, Rows
+from pegboard_database import Changes, Rows
 from pegboard_jobs._record import moment, now
 
 __all__ = ["DEFAULT_PROJECT", "Project", "ensure", "every", "get", "save"]

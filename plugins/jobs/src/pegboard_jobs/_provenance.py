@@ -8,8 +8,8 @@ from uuid import UUID
 import msgspec
 
 from pegboard.errors import InputError
+from pegboard_database import Rows
 from pegboard_jobs import _file_table, _job_table
-from pegboard_jobs._database import Rows
 from pegboard_jobs._file_table import Role, Use
 
 __all__ = ["Edge", "Node", "Provenance", "graph_of"]

@@ -11,9 +11,9 @@ import msgspec
 
 from pegboard.contracts.job import JobDraft, JobFailure, JobOrder, JobStatus
 from pegboard.errors import ConflictError
+from pegboard_database import Changes, Rows
 from pegboard_jobs import _event_table, _job_table
 from pegboard_jobs._backoff import delay_before, has_next
-from pegboard_jobs._database import Changes, Rows
 from pegboard_jobs._record import COLUMNS, Job, encoded, job_of, now
 from pegboard_jobs._schedule import next_time
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pegboard.contracts.job import JobStatus
+from pegboard_database import Changes
 from pegboard_jobs import _job_table
-from pegboard_jobs._database import Changes
 from pegboard_jobs._record import COLUMNS, job_of, now
 
 __all__ = ["CHUNK", "collect"]

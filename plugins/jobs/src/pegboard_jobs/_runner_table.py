@@ -8,8 +8,8 @@ from uuid import UUID
 import msgspec
 
 from pegboard.contracts.job import JobFailure, JobStatus, RetryPolicy
+from pegboard_database import Changes, Rows
 from pegboard_jobs._backoff import has_next
-from pegboard_jobs._database import Changes, Rows
 from pegboard_jobs._job_table import set_status
 from pegboard_jobs._record import COLUMNS, Job, job_of, now
 

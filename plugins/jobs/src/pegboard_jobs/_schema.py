@@ -7,7 +7,9 @@ changes: what is new is a step more.
 
 from __future__ import annotations
 
-__all__ = ["STEPS", "TABLES"]
+from pegboard_database import Schema
+
+__all__ = ["SCHEMA"]
 
 TABLES = (
     """
@@ -175,5 +177,5 @@ TABLES = (
 )
 """The first step, statement by statement."""
 
-STEPS = (TABLES,)
+SCHEMA = Schema("jobs", [";".join(TABLES)])
 """All steps, each run once, in order."""

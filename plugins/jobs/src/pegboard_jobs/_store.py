@@ -18,8 +18,8 @@ from pegboard.contracts.job import (
     JobStatus,
 )
 from pegboard.errors import NotFoundError
+from pegboard_database import Changes, Records, Rows
 from pegboard_jobs import _event_table, _job_table
-from pegboard_jobs._database import Changes, Database, Rows
 from pegboard_jobs._record import Job, seconds
 from pegboard_jobs._watch import Watch
 
@@ -43,7 +43,7 @@ class RecordStore:
         database: Where; closed with the store.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Records) -> None:
         self.database = database
         self.watch = Watch(lambda: database.read(_event_table.last))
 

@@ -9,8 +9,8 @@ from uuid import UUID
 import msgspec
 
 from pegboard.errors import InputError
+from pegboard_database import Changes, Rows
 from pegboard_jobs import _event_table
-from pegboard_jobs._database import Changes, Rows
 from pegboard_jobs._job_table import get
 from pegboard_jobs._record import now
 

@@ -1,12 +1,13 @@
-"""What the tables need of a database; SQLite and PostgreSQL each give it."""
+"""What records need of a database; SQLite and PostgreSQL each give it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol, Self, TypeVar
 
-__all__ = ["Changes", "Database", "Rows"]
+__all__ = ["Changes", "Records", "Rows"]
 
+S = TypeVar("S")
 T = TypeVar("T")
 Row = tuple[Any, ...]
 
@@ -26,16 +27,36 @@ class Rows(Protocol):
         """Return the first column of the first row, None where there is no row."""
         ...
 
+    def all_as(self, kind: type[S], sql: str, *values: Any) -> list[S]:
+        """Return all rows as Structs; columns go to the fields of their names."""
+        ...
+
+    def first_as(self, kind: type[S], sql: str, *values: Any) -> S | None:
+        """Return the first row as a Struct, None where there is none."""
+        ...
+
 
 class Changes(Rows, Protocol):
     """Reads and writes in one transaction, while nobody else writes."""
 
     def execute(self, sql: str, *values: Any) -> int:
-        """Run a statement and return how many rows it changed."""
+        """Run a statement and return how many rows it changed.
+
+        Raises:
+            ConstraintError: If a constraint refuses a row.
+        """
+        ...
+
+    def execute_many(self, sql: str, rows: Iterable[Row]) -> int:
+        """Run a statement once for each row of values and return how many rows it changed.
+
+        Raises:
+            ConstraintError: If a constraint refuses a row.
+        """
         ...
 
 
-class Database(Protocol):
+class Records(Protocol):
     """Runs pieces of work in transactions, many of them together where many wait.
 
     All work is retried until it is committed once, or refused with `UnavailableError`. What a
@@ -58,6 +79,18 @@ class Database(Protocol):
         """Do what `read` does, from a task."""
         ...
 
+    def waiting(self) -> int:
+        """Return how many pieces of work wait to be written."""
+        ...
+
     def close(self) -> None:
         """Finish what waits and close."""
         ...
+
+    async def aclose(self) -> None:
+        """Do what `close` does, from a task."""
+        ...
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(self, *exception: object) -> None: ...
