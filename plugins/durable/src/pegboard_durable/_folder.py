@@ -18,6 +18,8 @@ _BINARY = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _NO_BLOCK = getattr(os, "O_NONBLOCK", 0)
 _AS_FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | _BINARY
+_AS_INNER = _AS_FOLDER | _NO_FOLLOW
+_AS_FILE = _BINARY | _NO_FOLLOW | _NO_BLOCK
 
 
 def sync(fd: int) -> None:
@@ -79,9 +81,9 @@ class Folder:
         Raises:
             OSError: If there is none; NotADirectoryError or ELOOP if it is a link.
         """
-        path = os.path.join(self.path, name)
+        path = f"{self.path}{os.sep}{name}"
         if HAS_DESCRIPTORS:
-            return Folder(path, os.open(name, _AS_FOLDER | _NO_FOLLOW, dir_fd=self._fd))
+            return Folder(path, os.open(name, _AS_INNER, dir_fd=self._fd))
         if not stat.S_ISDIR(os.lstat(path).st_mode):
             raise NotADirectoryError(20, os.strerror(20), path)
         return Folder(path, None)
@@ -92,8 +94,7 @@ class Folder:
         Raises:
             OSError: If that is not possible.
         """
-        every = flags | _BINARY | _NO_FOLLOW | _NO_BLOCK
-        return os.open(self._at(name), every, mode, dir_fd=self._fd)
+        return os.open(self._at(name), flags | _AS_FILE, mode, dir_fd=self._fd)
 
     def stat(self, name: str) -> os.stat_result | None:
         """Return what is at a name, a link as a link; None where nothing is.
@@ -198,4 +199,4 @@ class Folder:
             sync(self._fd)
 
     def _at(self, name: str) -> str:
-        return name if self._fd is not None else os.path.join(self.path, name)
+        return name if self._fd is not None else f"{self.path}{os.sep}{name}"

@@ -5,16 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from pegboard_durable._error import OutsideRootError, translated, unsynced
-from pegboard_durable._folder import Folder, sync
+from pegboard_durable._folder import Folder
 from pegboard_durable._temporary import Temporary, new_name
 
 __all__ = ["Place"]
-
-_PART = 1 << 20
 
 
 class Place:
@@ -39,12 +35,7 @@ class Place:
             OutsideRootError: If there is a link, pipe, socket or device of that name.
             DurableError: If it cannot be opened.
         """
-        with self._translated("open", name):
-            fd = self._folder.open_file(name, flags, mode)
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            os.close(fd)
-            raise OutsideRootError(errno.EXDEV, f"{name} in {self.path} is no plain file")
-        return fd
+        return self._open(name, flags, mode)[0]
 
     def read(self, name: str) -> bytes:
         """Return the whole content of a file.
@@ -54,15 +45,24 @@ class Place:
             OutsideRootError: If there is a link, pipe, socket or device of that name.
             DurableError: If it cannot be read.
         """
-        fd = self.open(name, os.O_RDONLY)
+        fd, size = self._open(name, os.O_RDONLY)
         try:
-            with self._translated("read", name):
-                parts = []
-                while part := os.read(fd, _PART):
-                    parts.append(part)
+            with translated("read", self._at(name)):
+                data = os.read(fd, size + 1)
+                while len(data) < size and (more := os.read(fd, size)):
+                    data += more
         finally:
             os.close(fd)
-        return b"".join(parts)
+        return data
+
+    def _open(self, name: str, flags: int, mode: int = 0o600) -> tuple[int, int]:
+        with translated("open", self._at(name)):
+            fd = self._folder.open_file(name, flags, mode)
+            found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode):
+            os.close(fd)
+            raise OutsideRootError(errno.EXDEV, f"{name} in {self.path} is no plain file")
+        return fd, found.st_size
 
     def replace(self, name: str, data: bytes, *, mode: int = 0o600) -> None:
         """Give a file, new or old, this content and mode, in one step.
@@ -71,19 +71,18 @@ class Place:
             DurableError: If it cannot be written; the old content is there, unless the error's
                 `is_replaced` says otherwise.
         """
-        with self._translated("write", name, effect="what was there before is unchanged"):
+        path = self._at(name)
+        with translated("write", path, effect="what was there before is unchanged"):
             temporary = Temporary(self._folder, mode)
             try:
-                temporary.file.write(data)
-                temporary.file.flush()
-                if self._durable:
-                    sync(temporary.file.fileno())
+                temporary.write(data)
+                temporary.settle(durable=self._durable)
                 self._folder.rename(temporary.name, name, self._folder)
                 temporary.keep()
             finally:
                 temporary.close()
         if self._durable:
-            with unsynced(self._at(name)):
+            with unsynced(path):
                 self._folder.sync()
 
     def preserve(self, name: str, second: str) -> None:
@@ -96,7 +95,7 @@ class Place:
             DurableError: If that is not possible; what had the second name has it still.
         """
         temporary = new_name()
-        with self._translated("preserve", name):
+        with translated("preserve", self._at(name)):
             self._folder.link(name, temporary)
             try:
                 self._folder.rename(temporary, second, self._folder)
@@ -109,21 +108,11 @@ class Place:
         Raises:
             DurableError: If it cannot be removed.
         """
-        with self._translated("remove", name):
+        with translated("remove", self._at(name)):
             is_removed = self._folder.unlink(name)
             if is_removed and self._durable:
                 self._folder.sync()
             return is_removed
 
     def _at(self, name: str) -> str:
-        return os.path.join(self.path, name)
-
-    @contextmanager
-    def _translated(self, doing: str, name: str, effect: str = "") -> Iterator[None]:
-        try:
-            with translated(doing, self._at(name), effect=effect):
-                yield
-        except OSError as error:
-            if error.errno != errno.ELOOP:
-                raise
-            raise OutsideRootError(errno.ELOOP, f"{name} in {self.path} is a link") from error
+        return f"{self.path}{os.sep}{name}"

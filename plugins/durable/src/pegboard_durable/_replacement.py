@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import BinaryIO
 
 from pegboard_durable._error import OutsideRootError, translated, unsynced
-from pegboard_durable._folder import Folder, sync
+from pegboard_durable._folder import Folder
 from pegboard_durable._likeness import set_mode, take_likeness
 from pegboard_durable._temporary import Temporary
 
@@ -44,15 +44,15 @@ def replaced(folder: Folder, name: str, *, mode: int | None, durable: bool) -> I
         temporary = Temporary(folder, 0o666 if old is None and mode is None else 0o600)
     try:
         with translated("write", path, effect=_INTACT):
-            fd = temporary.file.fileno()
             if old is not None:
-                take_likeness(fd, folder, name, old)
+                take_likeness(temporary.fd, folder, name, old)
             if mode is not None:
-                set_mode(fd, mode)
+                set_mode(temporary.fd, mode)
+            file = temporary.buffered()
         with translated("write", path, effect=_INTACT, is_foreign=True):
-            yield temporary.file
+            yield file
         with translated("write", path, effect=_INTACT):
-            _settle(temporary.file, durable=durable)
+            temporary.settle(durable=durable)
             folder.rename(temporary.name, name, folder)
             temporary.keep()
     finally:
@@ -78,23 +78,18 @@ def created(folder: Folder, name: str, *, mode: int | None, durable: bool) -> It
     try:
         with translated("create", path, effect=_ABSENT):
             if mode is not None:
-                set_mode(temporary.file.fileno(), mode)
+                set_mode(temporary.fd, mode)
+            file = temporary.buffered()
         with translated("create", path, effect=_ABSENT, is_foreign=True):
-            yield temporary.file
+            yield file
         with translated("create", path, effect=_ABSENT):
-            _settle(temporary.file, durable=durable)
+            temporary.settle(durable=durable)
             folder.link(temporary.name, name)
     finally:
         temporary.close()
     if durable:
         with unsynced(path):
             folder.sync()
-
-
-def _settle(file: BinaryIO, *, durable: bool) -> None:
-    file.flush()
-    if durable:
-        sync(file.fileno())
 
 
 def _require_plain(old: os.stat_result | None, path: str) -> None:

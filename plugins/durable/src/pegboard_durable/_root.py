@@ -8,6 +8,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path, PurePath
 from typing import BinaryIO
 
@@ -404,12 +405,17 @@ class Root:
         return self._durable if durable is None else durable
 
     def _parts(self, path: str | os.PathLike[str]) -> tuple[str, ...]:
-        pure = PurePath(path)
-        if "\0" in str(pure):
-            raise OutsideRootError(errno.EINVAL, f"a path has no NUL character: {str(pure)!r}")
+        pure = _pure(os.fspath(path))
         if not pure.anchor:
             return pure.parts
         for root in (self.path, self._given):
             if pure.is_relative_to(root):
                 return pure.relative_to(root).parts
         raise OutsideRootError(errno.EXDEV, f"{pure} is not below the root")
+
+
+@lru_cache(maxsize=1024)
+def _pure(path: str) -> PurePath:
+    if "\0" in path:
+        raise OutsideRootError(errno.EINVAL, f"a path has no NUL character: {path!r}")
+    return PurePath(path)

@@ -16,7 +16,7 @@ import time
 from contextlib import suppress
 from typing import BinaryIO
 
-from pegboard_durable._folder import Folder
+from pegboard_durable._folder import Folder, sync
 
 if sys.platform != "win32":
     import fcntl
@@ -24,6 +24,7 @@ if sys.platform != "win32":
 __all__ = ["Temporary", "link_replaced", "new_name", "sweep"]
 
 _PATTERN = re.compile(r"\.pegboard-[0-9a-f]{16}\.tmp")
+_NEW = os.O_CREAT | os.O_EXCL | os.O_RDWR
 _UNSUPPORTED = frozenset({errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
 
 
@@ -36,7 +37,7 @@ class Temporary:
 
     Attributes:
         name: Its name in the folder.
-        file: To write to.
+        fd: Its descriptor.
 
     Raises:
         OSError: If it cannot be created.
@@ -44,14 +45,44 @@ class Temporary:
 
     def __init__(self, folder: Folder, mode: int) -> None:
         self._folder = folder
+        self._file: BinaryIO | None = None
         while True:
             self.name = new_name()
-            flags = os.O_CREAT | os.O_EXCL | os.O_RDWR
-            self.file: BinaryIO = os.fdopen(folder.open_file(self.name, flags, mode), "w+b")
-            if _lock(self.file.fileno()) and os.fstat(self.file.fileno()).st_nlink:
+            self.fd = folder.open_file(self.name, _NEW, mode)
+            if _lock(self.fd) and os.fstat(self.fd).st_nlink:
                 break
-            self.file.close()  # a sweep came between the two calls and removes it
+            os.close(self.fd)  # a sweep came between the two calls and removes it
         self._is_kept = False
+
+    def write(self, data: bytes) -> None:
+        """Write a content that is at hand.
+
+        Raises:
+            OSError: If it does not fit, or the device fails.
+        """
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(self.fd, rest) :]
+
+    def buffered(self) -> BinaryIO:
+        """Return a file to write to, which is closed with this one.
+
+        Raises:
+            OSError: If it cannot be made.
+        """
+        self._file = os.fdopen(self.fd, "w+b")
+        return self._file
+
+    def settle(self, *, durable: bool) -> None:
+        """Hand what was written to the system, and to the device.
+
+        Raises:
+            OSError: If they do not take it.
+        """
+        if self._file is not None:
+            self._file.flush()
+        if durable:
+            sync(self.fd)
 
     def keep(self) -> None:
         """Leave the file: it has got its place, or is no longer under this name."""
@@ -60,13 +91,19 @@ class Temporary:
     def close(self) -> None:
         """Close the file; remove it unless it is kept."""
         if self._is_kept:
-            self.file.close()  # with nothing left to write, so that nothing can fail
+            self._close()  # with nothing left to write, so that nothing can fail
             return
         # What could not be written is thrown away, and its failure is on its way already.
         with suppress(OSError):
-            self.file.close()
+            self._close()
         with suppress(OSError):  # left to a sweep
             self._folder.unlink(self.name)
+
+    def _close(self) -> None:
+        if self._file is None:
+            os.close(self.fd)
+        else:
+            self._file.close()
 
 
 def new_name() -> str:

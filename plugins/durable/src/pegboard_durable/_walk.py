@@ -10,7 +10,6 @@ import errno
 import os
 from collections import deque
 from collections.abc import Sequence
-from contextlib import ExitStack
 from pathlib import PurePath
 from types import TracebackType
 from typing import Self
@@ -38,8 +37,8 @@ class Walk:
     def __init__(self, root: str, *, follow: bool = True) -> None:
         self._root = root
         self._follows = follow
-        self._stack = ExitStack()
-        self._folders = [self._stack.enter_context(Folder.open(root))]
+        self._folders = [Folder.open(root)]
+        self._opened = self._folders.copy()
         self._names: list[str] = []
 
     def __enter__(self) -> Self:
@@ -51,7 +50,8 @@ class Walk:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._stack.close()
+        for folder in self._opened:
+            folder.close()
 
     @property
     def folder(self) -> Folder:
@@ -122,7 +122,8 @@ class Walk:
             target = self._link(part, error)
             self._follow(target, pending)
             return
-        self._folders.append(self._stack.enter_context(child))
+        self._opened.append(child)
+        self._folders.append(child)
         self._names.append(part)
 
     def _climb(self) -> None:

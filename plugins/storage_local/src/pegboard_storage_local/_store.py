@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
+from types import TracebackType
 from typing import cast
 
 from pegboard.contracts.storage import (
@@ -152,7 +153,7 @@ class LocalStore(Store):
             return None
         path = key.path
         folder, _, name = path.rpartition("/")
-        with _translated("read", key):
+        with _Translated("read", key):
             try:
                 with self._root.place(folder) as place:
                     return _entry(Spot(place, path, name, key).sound(suffix))
@@ -160,7 +161,7 @@ class LocalStore(Store):
                 return None
 
     def _is_there(self, key: FileKey) -> bool:
-        with _translated("delete", key):
+        with _Translated("delete", key):
             return self._is_made() and self._root.find(key.path) is not None
 
     def _is_made(self) -> bool:
@@ -173,7 +174,7 @@ class LocalStore(Store):
         folder, _, name = path.rpartition("/")
         timeout = self._capabilities.deadline
         with (
-            _translated(doing, key),
+            _Translated(doing, key),
             self._root.place(folder, make=True) as place,
             locked(place, name + LOCK, timeout=timeout),
         ):
@@ -196,16 +197,30 @@ def _foreign() -> Iterator[None]:
         raise _ForeignError from error
 
 
-@contextmanager
-def _translated(doing: str, key: FileKey) -> Iterator[None]:
-    try:
-        yield
-    except _ForeignError as error:
-        raise cast("OSError", error.__cause__) from None
-    except OutsideRootError as error:
-        msg = (
-            f"cannot {doing} {key}: somebody put a link or a device in its place: {error.strerror}"
-        )
-        raise CorruptError(msg) from error
-    except OSError as error:
-        raise UnavailableError(f"cannot {doing} {key}: {error.strerror or error}") from error
+class _Translated:
+    """Raises what files raise in terms of a store; a class, since each call enters it."""
+
+    __slots__ = ("_doing", "_key")
+
+    def __init__(self, doing: str, key: FileKey) -> None:
+        self._doing = doing
+        self._key = key
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if isinstance(error, _ForeignError):
+            raise cast("OSError", error.__cause__) from None
+        if not isinstance(error, OSError):
+            return
+        text = error.strerror or error
+        if isinstance(error, OutsideRootError):
+            planted = f"somebody put a link or a device in its place: {text}"
+            raise CorruptError(f"cannot {self._doing} {self._key}: {planted}") from error
+        raise UnavailableError(f"cannot {self._doing} {self._key}: {text}") from error
