@@ -88,6 +88,37 @@ def test_every_spelling_of_a_file_has_one_true_path(root: Root) -> None:
     assert not (root.path / "a" / "new").exists()
 
 
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("missing/../x", "x"),
+        ("missing/../a/x", "a/x"),
+        ("missing/../link/text", "a/text"),
+        ("missing/./deep/../x", "missing/x"),
+        ("a/missing/..", "a"),
+        ("dangling", "a/nowhere"),
+        ("dangling/x", "a/nowhere/x"),
+    ],
+)
+def test_the_true_path_of_what_is_missing_is_where_a_write_would_put_it(
+    root: Root, path: str, name: str
+) -> None:
+    root.replace("a/text", b"")
+    (root.path / "link").symlink_to("a")
+    (root.path / "dangling").symlink_to("link/nowhere")
+    assert root.locate(path) == name
+    if name != "a":
+        root.replace(path, b"written")
+        assert root.read(name) == b"written"
+
+
+@pytest.mark.parametrize("path", ["missing/../..", "missing/..", "missing/../../x", "out/../x"])
+def test_no_way_through_what_is_missing_leads_out_of_the_root(root: Root, path: str) -> None:
+    (root.path / "out").symlink_to("missing/../../outside")
+    with pytest.raises(OutsideRootError):
+        root.locate(path)
+
+
 @pytest.mark.parametrize("path", ESCAPES)
 def test_nothing_outside_is_read_or_written(root: Root, outside: Path, path: str) -> None:
     (root.path / "a").mkdir()

@@ -333,21 +333,15 @@ class Root:
     def locate(self, path: str | os.PathLike[str]) -> str:
         """Return the true path of a file that need not exist, relative to the root; make nothing.
 
+        Folders that are missing on the way count as if they had been made.
+
         Raises:
+            NotADirectoryError: If a part of the path is a file and not a folder.
             OutsideRootError: If the path leads out of the root.
             DurableError: If it cannot be found out.
         """
-        parts = self._parts(path)
         with translated("find", str(path)), self._begin() as walk:
-            for number, part in enumerate(parts[:-1]):
-                try:
-                    walk.to_folder([part])
-                except FileNotFoundError:
-                    rest = parts[number:]
-                    if ".." in rest:
-                        raise
-                    return walk.at("/".join(rest))
-            return walk.at(walk.to_name(parts[-1:]))
+            return walk.to_missing(self._parts(path))
 
     def scan(self, path: str | os.PathLike[str] = "") -> list[Item]:
         """Return what is in a folder, sorted by name, without temporary files.

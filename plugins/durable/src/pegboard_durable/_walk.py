@@ -99,6 +99,43 @@ class Walk:
             self._step(pending.popleft(), pending, make)
         return self.folder
 
+    def to_missing(self, parts: Sequence[str]) -> str:
+        """Walk as far as there is something, and return the true path of the whole.
+
+        What is missing is no link, so `..` after it only takes it away, as if it had been made.
+
+        Raises:
+            OutsideRootError: If the way leads out of the root, or nowhere but to the root.
+            OSError: If what is there is no folder, or may not be read.
+        """
+        pending = self._begin(parts)
+        missing: list[str] = []
+        while pending:
+            part = pending.popleft()
+            if not missing:
+                self._step_or_miss(part, pending, missing)
+            elif part == "..":
+                missing.pop()
+            elif part not in {"", "."}:
+                missing.append(part)
+        names = [*self._names, *missing]
+        if not names:
+            raise OutsideRootError(errno.EISDIR, f"{'/'.join(parts) or '.'} is the root itself")
+        return "/".join(names)
+
+    def _step_or_miss(self, part: str, pending: deque[str], missing: list[str]) -> None:
+        if pending or part in {"", ".", ".."}:
+            try:
+                self._step(part, pending, None)
+            except FileNotFoundError:
+                missing.append(part)
+            return
+        target = self.folder.link_target(part)
+        if target is None:
+            missing.append(part)  # a file, or nothing: either way the last of the names
+        else:
+            self._follow(target, pending)
+
     def _begin(self, parts: Sequence[str]) -> deque[str]:
         if len(parts) > MOST_PARTS:
             raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), self._root)

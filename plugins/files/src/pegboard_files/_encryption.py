@@ -10,10 +10,9 @@ from __future__ import annotations
 import hmac
 import secrets
 
-import msgspec
-
 from pegboard.errors import MissingPluginError
 from pegboard_files._error import KeyMismatchError
+from pegboard_files._seal import Lock
 
 try:
     from cryptography.exceptions import InvalidTag
@@ -26,24 +25,10 @@ except ImportError:
 else:
     HAS_CRYPTOGRAPHY = True
 
-__all__ = ["Lock", "PasswordSeal", "new_lock", "unlock"]
+__all__ = ["PasswordSeal", "new_lock", "unlock"]
 
 _NONCE = 12  # bytes
 _COST = 2**15  # of scrypt: about a tenth of a second, and 32 MiB
-
-
-class Lock(msgspec.Struct, frozen=True, kw_only=True):
-    """What is kept beside a backup so that a password opens it.
-
-    Attributes:
-        salt: Makes the keys of two folders differ under one password.
-        cost: Of scrypt.
-        check: What tells a wrong password.
-    """
-
-    salt: bytes
-    cost: int
-    check: bytes
 
 
 class PasswordSeal:

@@ -11,7 +11,6 @@ import msgspec
 from pegboard_durable import Root
 from pegboard_files._archive import Archive
 from pegboard_files._compaction import compact, drop
-from pegboard_files._encryption import Lock, new_lock, unlock
 from pegboard_files._error import (
     DamagedError,
     ExistsError,
@@ -28,7 +27,7 @@ from pegboard_files._manifest import (
     encode_backup,
     encode_blocks,
 )
-from pegboard_files._seal import Seal
+from pegboard_files._seal import Lock, Seal
 from pegboard_files._session import Session, session
 
 __all__ = ["Repository"]
@@ -181,13 +180,23 @@ def _seal(root: Root, password: str | None) -> Seal | None:
         return None
     if password is None:
         raise KeyMismatchError(f"the backups in {root.path} are encrypted: give the password")
+    from pegboard_files._encryption import unlock  # here, since most backups are not encrypted
+
     return unlock(settings.lock, password)
 
 
 def _begin(root: Root, password: str | None) -> Seal | None:
-    lock, seal = (None, None) if password is None else new_lock(password)
+    lock, seal = _locked(password)
     try:
         root.create(_SETTINGS, msgspec.json.encode(_Settings(lock=lock)), mode=0o600)
     except FileExistsError:
         return _seal(root, password)  # another process was faster
     return seal
+
+
+def _locked(password: str | None) -> tuple[Lock | None, Seal | None]:
+    if password is None:
+        return None, None
+    from pegboard_files._encryption import new_lock
+
+    return new_lock(password)

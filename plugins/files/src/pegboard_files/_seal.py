@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
-__all__ = ["Seal"]
+import msgspec
+
+__all__ = ["Lock", "Seal"]
 
 
 class Seal(Protocol):
@@ -26,3 +28,17 @@ class Seal(Protocol):
             ValueError: If it was changed, or sealed in another context or with another key.
         """
         ...
+
+
+class Lock(msgspec.Struct, frozen=True, kw_only=True):
+    """What is kept beside a backup so that a password opens it.
+
+    Attributes:
+        salt: Makes the keys of two folders differ under one password.
+        cost: Of scrypt.
+        check: What tells a wrong password.
+    """
+
+    salt: bytes
+    cost: int
+    check: bytes
