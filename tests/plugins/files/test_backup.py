@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import anyio
@@ -21,6 +22,7 @@ from pegboard_files import (
     PathError,
     Progress,
 )
+from pegboard_files._vault import Vault
 from tests import fault
 
 
@@ -139,6 +141,50 @@ def test_nothing_is_replaced_unless_that_is_said(base: Path, backups: BackupMana
     assert {"same.txt", "docs/a.txt"} <= {*done["restored"]}
     assert "big.bin" in done["unchanged"]
     assert {name: value for name, value in tree(base).items() if name in before} == before
+
+
+def test_a_file_that_appears_during_a_restore_is_not_replaced(
+    base: Path, backups: BackupManager
+) -> None:
+    fill(base)
+    backups.create_backup(["docs", "same.txt"], "b")
+    (base / "docs" / "a.txt").unlink()
+    (base / "same.txt").unlink()
+
+    def interfere(progress: Progress) -> None:
+        if progress.path == "docs/a.txt":
+            (base / "same.txt").write_text("of somebody else")
+
+    with pytest.raises(ExistsError):
+        backups.restore_backup("b", progress=interfere)
+    assert (base / "same.txt").read_text() == "of somebody else"
+    assert (base / "docs" / "a.txt").read_text() == "alpha"
+    backups.restore_backup("b", overwrite=True)
+    assert (base / "same.txt").read_text() == "another"
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_restore_waits_for_who_has_locked_a_file(
+    base: Path, tmp_path: Path, locks: FileLockManager, *, is_there: bool
+) -> None:
+    fill(base)
+    vault = Vault(base, lock_manager=locks, lock_timeout=0.05)
+    backups = BackupManager(tmp_path / "backups", vault=vault)
+    backups.create_backup(["same.txt"], "b")
+    (base / "same.txt").unlink()
+    if is_there:
+        (base / "same.txt").write_text("changed")
+    before = tree(base)
+    lock = locks.acquire_lock(base / "same.txt")
+    with ThreadPoolExecutor(1) as other:
+        other.submit(lock.__enter__).result()
+        with pytest.raises(TimeoutError):
+            backups.restore_backup("b", overwrite=True)
+        assert tree(base) == before
+        other.submit(lock.__exit__, None, None, None).result()
+    backups.restore_backup("b", overwrite=True)
+    assert (base / "same.txt").read_text() == "another"
+    backups.close()
 
 
 def test_what_is_missing_is_named_and_no_backup_is_made(base: Path, backups: BackupManager) -> None:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO
 
 from pegboard_durable._error import OutsideRootError, translated, unsynced
 from pegboard_durable._folder import Folder
+from pegboard_durable._replacement import created
 from pegboard_durable._temporary import Temporary, new_name
 
 __all__ = ["Place"]
@@ -84,6 +88,26 @@ class Place:
         if self._durable:
             with unsynced(path):
                 self._folder.sync()
+
+    def has(self, name: str) -> bool:
+        """Whether there is anything of that name.
+
+        Raises:
+            DurableError: If that cannot be found out.
+        """
+        with translated("find", self._at(name)):
+            return self._folder.stat(name) is not None
+
+    @contextmanager
+    def creating(self, name: str, *, mode: int = 0o600) -> Iterator[BinaryIO]:
+        """Yield a file to write to that appears, whole, under its name when the block ends.
+
+        Raises:
+            FileExistsError: If there is something of that name, at the start or at the end.
+            DurableError: If it cannot be written; there is no such file then.
+        """
+        with created(self._folder, name, mode=mode, durable=self._durable) as file:
+            yield file
 
     def preserve(self, name: str, second: str) -> None:
         """Give what is in a file now a second name, in the place of what had that name.

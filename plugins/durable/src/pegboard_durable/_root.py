@@ -247,12 +247,15 @@ class Root:
                     old.folder.sync()
 
     @contextmanager
-    def place(self, path: str | os.PathLike[str], *, make: bool = False) -> Iterator[Place]:
+    def place(
+        self, path: str | os.PathLike[str], *, make: bool = False, durable: bool | None = None
+    ) -> Iterator[Place]:
         """Yield an open folder, for several steps with the files in it.
 
         Args:
             path: The folder.
             make: Whether missing folders are made.
+            durable: Whether what has been written there survives a power cut.
 
         Raises:
             FileNotFoundError: If there is no such folder and `make` is not set.
@@ -264,7 +267,7 @@ class Root:
         with self._begin() as walk:
             with translated("open", str(path)):
                 folder = walk.to_folder(parts, make=self._folder_mode if make else None)
-            yield Place(folder, durable=self._durable)
+            yield Place(folder, durable=self._is_durable(durable))
 
     def make_link(
         self,

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import stat
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from pegboard_files._checksum import feed
 from pegboard_files._error import DamagedError, ExistsError, MissingError, PathError
+from pegboard_files._landing import Landing, mode_of
 from pegboard_files._manifest import FileEntry
 from pegboard_files._progress import Progress
 from pegboard_files._session import Session, session
@@ -43,6 +41,8 @@ class Restore:
         self._vault = vault
         self._repository = repository
         self._watch = watch
+        self._is_forced = False
+        self._new: set[str] = set()
         self._restored: list[str] = []
         self._failed: list[dict[str, str]] = []
 
@@ -53,18 +53,21 @@ class Restore:
 
         Raises:
             MissingError: If there is no such backup, or no such file in it.
-            ExistsError: If a file would be replaced and that is not forced; nothing is written.
+            ExistsError: If a file would be replaced and that is not forced; nothing is written,
+                but for what was put in place before another program made the file.
             OSError: If a file cannot be written.
         """
-        with session(self._repository.archive) as kept:
+        self._is_forced = is_forced
+        with session(self._repository.archive) as kept, Landing(self._vault) as landing:
             kept.remember()
             _, backup = self._repository.find(name)
             entries = _chosen(self._repository.entries(kept, backup), paths, name)
+            self._new = {entry.path for entry in entries if _is_new(landing, entry)}
             unchanged = {entry.path for entry in entries if self._is_there(entry)}
             wanted = [entry for entry in entries if entry.path not in unchanged]
             if not is_forced:
                 self._refuse_replacing(wanted)
-            self._put_all(kept, wanted)
+            self._put_all(kept, landing, wanted)
         return {
             "name": name,
             "restored": self._restored,
@@ -72,11 +75,11 @@ class Restore:
             "failed": self._failed,
         }
 
-    def _put_all(self, kept: Session, entries: Sequence[FileEntry]) -> None:
+    def _put_all(self, kept: Session, landing: Landing, entries: Sequence[FileEntry]) -> None:
         total = sum(entry.size for entry in entries)
         done = 0
         for number, entry in enumerate(entries):
-            self._put(kept, entry)
+            self._put(kept, landing, entry)
             done += entry.size
             self._watch(
                 Progress(
@@ -93,7 +96,7 @@ class Restore:
         if sys.platform != "win32":
             os.sync()  # one for all of them
 
-    def _put(self, kept: Session, entry: FileEntry) -> None:
+    def _put(self, kept: Session, landing: Landing, entry: FileEntry) -> None:
         root = self._vault.root
         if entry.kind == "folder":
             root.make_folder(entry.path)
@@ -101,25 +104,28 @@ class Restore:
             root.make_link(entry.path, entry.target, durable=False)
         else:
             try:
-                with (
-                    self._vault.locked(entry.path, "exclusive"),
-                    root.writing(entry.path, mode=_mode(entry), durable=False) as file,
-                ):
-                    _fill(kept, file, entry)
+                is_new = entry.path in self._new
+                if not is_new or not landing.put_new(kept, entry):
+                    landing.put(kept, entry, is_new=is_new and not self._is_forced)
             except DamagedError as error:
                 self._failed.append({"path": entry.path, "error": str(error)})
                 return
+            except FileExistsError as error:
+                msg = f"{entry.path} was made by somebody else meanwhile; say overwrite"
+                raise ExistsError(msg) from error
         self._restored.append(entry.path)
 
     def _finish_folder(self, entry: FileEntry) -> None:
         path = self._vault.root.path / entry.path
         if path.is_dir() and not path.is_symlink():
-            path.chmod(_mode(entry))
+            path.chmod(mode_of(entry))
             os.utime(path, ns=(entry.modified_ns, entry.modified_ns))
 
     def _is_there(self, entry: FileEntry) -> bool:
         if entry.path.partition("/")[0] in OWN_FOLDERS:
             raise PathError(f"{entry.path} is kept for versions and backups")
+        if entry.path in self._new:
+            return False
         path = self._vault.root.path / entry.path
         if entry.kind == "link":
             return path.is_symlink() and str(path.readlink()) == entry.target
@@ -136,12 +142,22 @@ class Restore:
         taken = [
             entry.path
             for entry in entries
-            if entry.kind != "folder" and os.path.lexists(root / entry.path)
+            if entry.kind != "folder"
+            and entry.path not in self._new
+            and os.path.lexists(root / entry.path)
         ]
         if taken:
             shown = ", ".join(taken[:_SHOWN]) + (", ..." if len(taken) > _SHOWN else "")
             msg = f"{len(taken)} files are there with another content: {shown}; say overwrite"
             raise ExistsError(msg)
+
+
+def _is_new(landing: Landing, entry: FileEntry) -> bool:
+    """Whether there is surely nothing yet where a file goes; what is unsure is looked at closer."""
+    try:
+        return entry.kind == "file" and landing.is_free(entry.path)
+    except OSError:
+        return False
 
 
 def _chosen(
@@ -162,23 +178,3 @@ def _chosen(
     if wanted - seen:
         raise MissingError(f"not in backup {name!r}: {', '.join(sorted(wanted - seen))}")
     return chosen
-
-
-def _fill(kept: Session, file: BinaryIO, entry: FileEntry) -> None:
-    checksum = hashlib.sha256()
-    for name in entry.chunks:
-        chunk = kept.get(name)
-        checksum.update(chunk)
-        file.write(chunk)
-    if checksum.digest() != entry.checksum:
-        raise DamagedError(f"{entry.path} is not what was backed up")
-    file.flush()
-    if sys.platform != "win32":
-        with suppress(PermissionError):  # only the superuser gives files away
-            os.fchown(file.fileno(), *entry.owner)
-        os.fchmod(file.fileno(), _mode(entry))
-        os.utime(file.fileno(), ns=(entry.modified_ns, entry.modified_ns))
-
-
-def _mode(entry: FileEntry) -> int:
-    return stat.S_IMODE(entry.mode)

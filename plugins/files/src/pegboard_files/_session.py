@@ -84,19 +84,18 @@ class Session:
         place = self._find(id)
         if place is None:
             raise DamagedError(f"content {id.hex()[:16]} is missing; put its segment back")
-        where = f"{self._archive.segments.path(place.segment)}, byte {place.start}"
         found = read_record(self._file(place), place.start, place.length)
         if found is None:
-            raise DamagedError(f"{where}: the record there is damaged")
+            raise self._damaged(place, "the record there is damaged")
         meta, body = found
         if not isinstance(meta, ObjectRecord) or meta.id != id:
-            raise DamagedError(f"{where}: another record than the index says; rebuild the index")
+            raise self._damaged(place, "another record than the index says; rebuild the index")
         try:
             content = self._decoded(meta, self._opened(body, id))
         except (CodecError, ValueError) as error:
-            raise DamagedError(f"{where}: the content there cannot be read: {error}") from error
+            raise self._damaged(place, f"the content there cannot be read: {error}") from error
         if self._archive.id_of(content) != id:
-            raise DamagedError(f"{where}: the content there is not what was kept")
+            raise self._damaged(place, "the content there is not what was kept")
         return content
 
     def commit(self, key: bytes, content: bytes) -> int:
@@ -133,6 +132,10 @@ class Session:
         if self._pending:
             with self._archive.appending():
                 self._append(is_synced=False)
+
+    def _damaged(self, place: Place, what: str) -> DamagedError:
+        path = self._archive.segments.path(place.segment)
+        return DamagedError(f"{path}, byte {place.start}: {what}")
 
     def _find(self, id: bytes) -> Place | None:  # noqa: A002  # the same
         if self._places is None:

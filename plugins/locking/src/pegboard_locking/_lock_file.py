@@ -1,7 +1,8 @@
 """The file of one lock, opened once for each of its holders, and the gate before it.
 
 Whoever wants the lock takes the gate first and keeps it until the lock is theirs. So there is one
-who is next, and nobody who comes later, reader or writer, overtakes.
+who is next, and nobody who comes later, reader or writer, overtakes. Before the gate, processes
+wait in the order in which they came; those of one process wait in a line of their own.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import NamedTuple
 
 from pegboard.contracts.lock import LockHolder
 from pegboard_locking._flock import try_lock, unlock
+from pegboard_locking._gate import open_gate
 from pegboard_locking._record import SLOT, SLOTS, free_slot, holders, name_in, slot
 
 __all__ = ["GATE", "SUFFIX", "LockFile", "View", "peek"]
@@ -38,29 +40,29 @@ class LockFile:
         self._path = path + SUFFIX
         self.since = 0.0
         self._slot: int | None = None
-        self._gate = os.open(path + GATE, _FLAGS, 0o600)
+        self._gate = open_gate(path + GATE)
         try:
             self._main = os.open(self._path, _FLAGS, 0o600)
         except BaseException:
-            os.close(self._gate)
+            self._gate.close()
             raise
         self.is_open = True
 
     def try_gate(self) -> bool:
-        """Become the one who is next; False if somebody else is."""
-        return try_lock(self._gate, shared=False)
+        """Become the one who is next; False if somebody else is, and then be in line for it."""
+        return self._gate.try_enter()
 
     def leave_gate(self) -> None:
         """Let somebody else be next."""
-        unlock(self._gate)
+        self._gate.leave()
 
     def try_main(self, *, shared: bool) -> bool:
         """Take the lock; False if somebody else has it."""
         return try_lock(self._main, shared=shared)
 
     def try_all(self, name: str, *, shared: bool) -> bool:
-        """Take the lock if nobody has it and nobody is next."""
-        if not try_lock(self._gate, shared=False):
+        """Take the lock if nobody has it and nobody waits for it."""
+        if not self._gate.try_alone():
             return False
         try:
             if not try_lock(self._main, shared=shared):
@@ -71,7 +73,7 @@ class LockFile:
             unlock(self._main)
             return False
         finally:
-            unlock(self._gate)
+            self._gate.leave()
 
     def is_current(self) -> bool:
         """Whether the file is still the one of that name: a lock on a removed one holds nobody."""
@@ -116,7 +118,7 @@ class LockFile:
         if self.is_open:
             self.is_open = False
             os.close(self._main)
-            os.close(self._gate)
+            self._gate.close()
 
 
 class View(NamedTuple):
