@@ -6,6 +6,7 @@ function raises takes the place of the call.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -13,7 +14,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import BuiltinFunctionType, FrameType
-from typing import Any
+from typing import Any, Protocol
 
 from scripts.environment import ROOT
 
@@ -79,21 +80,37 @@ def dying(number: int) -> Iterator[None]:
     print("survived", flush=True)
 
 
-def run(program: str, *arguments: object, number: int) -> tuple[bool, str]:
-    """Run a program that has `with dying(int(sys.argv[1])):` around what it does.
+class Run(Protocol):
+    """Runs a program that has `with dying(int(sys.argv[1])):` around what it does."""
 
-    Returns:
-        Whether it came to its end, and what it printed.
-    """
-    done = subprocess.run(
-        [sys.executable, "-c", program, str(number), *map(str, arguments)],
-        check=False,
-        capture_output=True,
+    def __call__(self, *arguments: object, number: int) -> tuple[bool, str]:
+        """Return whether it came to its end, and what it printed."""
+        ...
+
+
+@contextmanager
+def victim(program: str) -> Iterator[Run]:
+    """Yield what runs a program in a process of its own, again and again."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.victim", program],
+        stdin=pipe,
+        stdout=pipe,
         text=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *_given_path()])},
-    )
-    assert done.returncode in {0, -signal.SIGKILL}, done.stderr
-    return done.returncode == 0, done.stdout
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        sending, answers = process.stdin, process.stdout
+
+        def run(*arguments: object, number: int) -> tuple[bool, str]:
+            sending.write(json.dumps([str(number), *map(str, arguments)]) + "\n")
+            sending.flush()
+            status, said = json.loads(answers.readline())
+            assert status in {0, -signal.SIGKILL}, said
+            return status == 0, said
+
+        yield run
 
 
 def _given_path() -> list[str]:

@@ -105,19 +105,20 @@ def test_a_kill_at_any_call_leaves_the_old_or_the_new(root: Root, act: str, path
     root.replace("text", b"old")
     number = 0
     is_over = False
-    while not is_over:
-        number += 1
-        is_over, said = fault.run(WRITE, root.path, act, path, number=number)
-        found = root.find(path)
-        content = None if found is None else root.read(path)
-        assert content in {NEW, b"old" if path == "text" else None}, number
-        assert content == NEW or "acknowledged" not in said
-        root.sweep(older_than=0)
-        assert list(root.path.rglob(".pegboard-*")) == []
-        if path == "text":
-            root.replace("text", b"old")
-        else:
-            root.remove(path)
+    with fault.victim(WRITE) as run:
+        while not is_over:
+            number += 1
+            is_over, said = run(root.path, act, path, number=number)
+            found = root.find(path)
+            content = None if found is None else root.read(path)
+            assert content in {NEW, b"old" if path == "text" else None}, number
+            assert content == NEW or "acknowledged" not in said
+            root.sweep(older_than=0)
+            assert list(root.path.rglob(".pegboard-*")) == []
+            if path == "text":
+                root.replace("text", b"old")
+            else:
+                root.remove(path)
     assert number > 12
 
 

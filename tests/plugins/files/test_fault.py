@@ -118,17 +118,18 @@ def place(tmp_path: Path) -> Place:
 )
 def test_a_kill_at_any_call_loses_nothing_that_was_acknowledged(place: Place, act: str) -> None:
     number, is_over, said = min(EVERY, 11), False, ""
-    while not is_over:
-        place.reset()
-        is_over, said = fault.run(PROGRAM, place.base, act, number=number)
-        if "acknowledged" in said:
-            require_done(place, act)
-        else:
-            assert "first" in {each["name"] for each in place.backups.list_backups()} or (
-                act == "prune_backups"
-            )
-        place.check()
-        number += EVERY
+    with fault.victim(PROGRAM) as run:
+        while not is_over:
+            place.reset()
+            is_over, said = run(place.base, act, number=number)
+            if "acknowledged" in said:
+                require_done(place, act)
+            else:
+                assert "first" in {each["name"] for each in place.backups.list_backups()} or (
+                    act == "prune_backups"
+                )
+            place.check()
+            number += EVERY
     assert "acknowledged" in said
     assert number > 20
 
