@@ -185,7 +185,7 @@ async def test_an_answer_that_is_too_old_is_given_while_a_new_one_is_made(pegboa
         with anyio.fail_after(10):
             while (await app.call("M.f")).get() == 0:
                 pass
-        assert app.cache.statistics()["M.f"].stale_hits >= 3
+        assert app.cache.statistics()["M.f"].stale_hits >= 2
 
 
 class Broken:

@@ -1,6 +1,8 @@
 """Answers kept in memory."""
 
 import inspect
+import subprocess
+import sys
 from dataclasses import dataclass
 
 import anyio
@@ -9,6 +11,7 @@ import pytest
 
 from pegboard import Result, Session, current_session, entered
 from pegboard.errors import ConfigError, InputError, LoadError, NotFoundError
+from pegboard_caching._mark import Marks
 
 pytestmark = pytest.mark.anyio
 
@@ -500,6 +503,73 @@ async def test_what_was_invalidated_while_it_was_made_is_not_kept(app):
         go.set()
     await app.call("M.f")
     assert len(calls) == 2
+
+
+@pytest.mark.parametrize(
+    ("invalidate", "made_again"),
+    [
+        (lambda cache: cache.invalidate("M.f", 1), [1]),
+        (lambda cache: cache.invalidate("M.f"), [1, 2]),
+        (lambda cache: cache.invalidate_tag("a:2"), [2]),
+        (lambda cache: cache.invalidate_tag("all of them"), [1, 2]),
+        (lambda cache: cache.clear(), [1, 2]),
+        (lambda cache: cache.invalidate_tag("another"), []),
+        (lambda cache: cache.invalidate("M.f", 1, b=1), []),
+    ],
+)
+async def test_what_one_process_invalidates_no_other_gives(pegboard_app, invalidate, made_again):
+    async with pegboard_app(plugins=["caching"]) as one, pegboard_app(plugins=["caching"]) as two:
+        assert one.data == two.data
+        tags = ["all of them", "a:{a}"]
+        _, calls = (counted(app, lambda a, b=0: [a, b], cache_tags=tags) for app in (one, two))
+        for a in (1, 2):
+            await two.call("M.f", a)
+        calls.clear()
+        await invalidate(one.cache)
+        for a in (1, 2, 1, 2):
+            assert (await two.call("M.f", a)).get() == [a, 0]
+        assert [args[0] for args, _ in calls] == made_again
+
+
+async def test_marks_reach_other_processes(tmp_path):
+    marks = Marks(tmp_path / "new" / "marks")
+    one, other = marks.take(["one"]), marks.take(["other"])
+    program = "import sys, pathlib, pegboard_caching._mark as mark\n"
+    program += "mark.Marks(pathlib.Path(sys.argv[1])).change('one')"
+    subprocess.run([sys.executable, "-c", program, marks.path], check=True)
+    assert not marks.hold(one)
+    assert marks.hold(other)
+    assert marks.hold(marks.take(["one"]))
+    marks.close()
+    assert [path.name for path in marks.path.parent.iterdir()] == ["marks"]
+
+
+async def test_what_another_process_invalidates_while_it_is_made_is_not_kept(pegboard_app):
+    async with pegboard_app(plugins=["caching"]) as one, pegboard_app(plugins=["caching"]) as two:
+        values = iter("ab")
+
+        async def f():
+            value = next(values)
+            if value == "a":
+                await one.cache.invalidate("M.f")
+            return value
+
+        one.export(mod_name="M", name="f", memory_cache=True)(lambda: "")
+        two.export(mod_name="M", name="f", memory_cache=True)(f)
+        assert [(await two.call("M.f")).get() for _ in range(3)] == ["a", "b", "b"]
+
+
+async def test_where_no_other_process_can_be_told_a_warning_says_so(pegboard_app, caplog):
+    async with pegboard_app(plugins=["caching"]) as app:
+        (app.data / "cache.marks").mkdir(parents=True)
+        calls = counted(app, lambda: 1)
+        for _ in range(2):
+            await app.call("M.f")
+        await app.cache.invalidate("M.f")
+        await app.call("M.f")
+        assert len(calls) == 2
+    (said,) = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
+    assert "is so in this process only" in said
 
 
 @in_app

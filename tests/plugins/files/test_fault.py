@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from pegboard.errors import UnavailableError
+from pegboard_durable import Root
 from pegboard_files import AdvancedFileHandler, BackupManager, FileLockManager, WriteError
 from tests import fault
 
@@ -47,6 +48,8 @@ with dying(int(sys.argv[1])):
         backups.create_backup(["x", "big"], "second")
     elif act == "restore":
         backups.restore_backup("first", overwrite=True)
+    elif act == "restore_elsewhere":
+        backups.restore_backup("first", base.parent / "elsewhere")
     elif act == "prune_backups":
         backups.delete_backup("first")
     print("acknowledged", flush=True)
@@ -97,13 +100,23 @@ class Place:
         assert {*contents} <= {FIRST, OLD, b"new" * 5000}
         assert self.handler.version_manager.verify() == []
         assert self.backups.verify_backups() == []
+        elsewhere = {path.name: path.read_bytes() for path in self._elsewhere()}
+        assert elsewhere.items() <= {"x": OLD, "big": BIG}.items()
         for each in self.backups.list_backups():
             target = self.folder / "back" / each["name"]
             self.backups.restore_backup(each["name"], target)
             assert (target / "big").read_bytes() == BIG
             assert (target / "x").read_bytes() in {OLD, FIRST, b"new" * 5000}
+        if elsewhere:
+            self.backups.restore_backup("first", self.folder / "elsewhere")
+            Root(self.folder / "elsewhere").sweep(older_than=0)
+            assert {path.name for path in (self.folder / "elsewhere").iterdir()} == {"x", "big"}
         self.handler.secure_write("x", "goes on")
         self.backups.create_backup(["x", "big"], "goes on")
+
+    def _elsewhere(self) -> list[Path]:
+        """Return the files of a restore; what a killed writer left is none of them."""
+        return [path for path in (self.folder / "elsewhere").glob("*") if path.suffix != ".tmp"]
 
 
 @pytest.fixture
@@ -114,7 +127,16 @@ def place(tmp_path: Path) -> Place:
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize(
     "act",
-    ["write", "version", "restore_version", "prune", "backup", "restore", "prune_backups"],
+    [
+        "write",
+        "version",
+        "restore_version",
+        "prune",
+        "backup",
+        "restore",
+        "restore_elsewhere",
+        "prune_backups",
+    ],
 )
 def test_a_kill_at_any_call_loses_nothing_that_was_acknowledged(place: Place, act: str) -> None:
     number, is_over, said = min(EVERY, 11), False, ""
@@ -145,6 +167,7 @@ def require_done(place: Place, act: str) -> None:
         "prune": numbers == [1],
         "backup": names == ["first", "second"],
         "restore": content == OLD,
+        "restore_elsewhere": (place.folder / "elsewhere" / "big").exists(),
         "prune_backups": names == [],
     }
     assert expected[act]

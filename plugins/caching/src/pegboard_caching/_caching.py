@@ -12,6 +12,7 @@ from pegboard.errors import ConfigError, InputError, NotFoundError
 from pegboard_caching._file_layer import FileLayer
 from pegboard_caching._key import UnfitArgumentsError
 from pegboard_caching._layer import MemoryLayer
+from pegboard_caching._mark import Marks, tag_name
 from pegboard_caching._memory import Memory
 from pegboard_caching._option import CacheOptions
 from pegboard_caching._sqlite_cache import SqliteCache
@@ -67,13 +68,14 @@ class Caching:
         )
         self._app = app
         self._settings = settings
-        self._memory = Memory(settings.memory_bytes)
+        self._marks = Marks(app.data / "cache.marks")
+        self._memory = Memory(settings.memory_bytes, self._marks)
 
     async def invalidate(self, target: str, /, *args: Any, **kwargs: Any) -> int:
         """Forget the answers of an export, or that to one call if there are arguments.
 
-        What is being made at that moment is not kept, either. Memory caches of other processes
-        are not reached, file caches are. With `cache_per_user` one call is that of who asks.
+        That holds for all processes of the project on this machine. What is being made at that
+        moment is not kept, either. With `cache_per_user` one call is that of who asks.
 
         Args:
             target: Address of the export, `Mod.function`.
@@ -81,7 +83,7 @@ class Caching:
             kwargs: The same, by name.
 
         Returns:
-            How many answers were forgotten.
+            How many answers were forgotten; in memory, those of this process are counted.
 
         Raises:
             NotFoundError: If no such export has a cache.
@@ -98,6 +100,7 @@ class Caching:
 
     async def invalidate_tag(self, tag: str) -> int:
         """Forget all answers with a tag, of whatever export, and return how many."""
+        self._marks.change(tag_name(tag))
         layers = list(self._layers().values())
         forgotten = [await each.invalidate(tag) for each in layers if isinstance(each, MemoryLayer)]
         files = [each for each in layers if isinstance(each, FileLayer)]
@@ -107,11 +110,17 @@ class Caching:
 
     async def clear(self) -> int:
         """Forget all answers of all exports and return how many."""
+        self._marks.change()
         return sum([await layer.invalidate() for layer in self._layers().values()])
 
     def statistics(self) -> dict[str, CacheStatistics]:
         """Return what the caches have done, by address of the export."""
         return {address: _statistics(layer) for address, layer in self._layers().items()}
+
+    async def aclose(self) -> None:
+        """Close the files."""
+        self._marks.close()
+        await self.store.aclose()
 
     def register(self, export: Export) -> Layer | None:
         """Return the layer that the options of an export ask for.

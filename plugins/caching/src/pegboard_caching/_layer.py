@@ -12,6 +12,7 @@ from pegboard.contracts.call import Stage
 from pegboard_caching._flight import Flights
 from pegboard_caching._kept import is_success, kept
 from pegboard_caching._key import CallKey, UnfitArgumentsError
+from pegboard_caching._mark import call_name, export_name, tag_name
 from pegboard_caching._tag import Tags
 
 if TYPE_CHECKING:
@@ -90,17 +91,20 @@ class MemoryLayer:
         return cached
 
     async def invalidate(self, tag: str | None = None) -> int:
-        """Forget all answers, or those with a tag; count them."""
+        """Forget all answers, in all processes, or those with a tag in this one; count them."""
+        if tag is None:
+            self.shelf.marks.change(export_name(self._address))
         return self.shelf.clear(tag)
 
     async def forget(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
-        """Forget the answer to one call; count it.
+        """Forget the answer to one call, in all processes; count it if this one has it.
 
         Raises:
             UnfitArgumentsError: If the arguments do not fit the signature.
         """
-        self.shelf.epoch += 1
-        return int(self.shelf.drop(self._key(args, kwargs)))
+        key = self._key(args, kwargs)
+        self.shelf.marks.change(call_name(self._address, key))
+        return int(self.shelf.drop(key))
 
     def _refresh(self, call: Call, key: Key, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Begin to make a new answer, unless somebody has."""
@@ -112,17 +116,18 @@ class MemoryLayer:
     async def _make(
         self, call: Call, key: Key, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Result[Any]:
-        shelf, options, epoch = self.shelf, self._options, self.shelf.epoch
+        shelf, options, tags = self.shelf, self._options, self._tags(args, kwargs)
+        taken = shelf.marks.take(self._names(key, tags))
         result = await call(*args, **kwargs)
         own = kept(result) if is_success(result) else None
         if own is None:
             self.counts.unfit += result.is_ok()
-        elif shelf.epoch == epoch:  # else it may be made from what was invalidated meanwhile
-            shelf.put(
-                key,
-                own,
-                ttl=options.memory_cache_ttl,
-                stale=options.cache_stale,
-                tags=self._tags(args, kwargs),
-            )
+        else:
+            ttl, stale = options.memory_cache_ttl, options.cache_stale
+            shelf.put(key, own, ttl=ttl, stale=stale, tags=tags, taken=taken)
         return result
+
+    def _names(self, key: Key, tags: tuple[str, ...]) -> list[str]:
+        """Return by which names an answer can be invalidated."""
+        address = self._address
+        return [export_name(address), call_name(address, key), *map(tag_name, tags)]

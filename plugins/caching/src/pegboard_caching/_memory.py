@@ -12,6 +12,7 @@ import msgspec
 if TYPE_CHECKING:
     from pegboard_caching._kept import Kept
     from pegboard_caching._key import Key
+    from pegboard_caching._mark import Marks, Taken
 
 __all__ = ["Entry", "Memory", "Shelf"]
 
@@ -28,6 +29,7 @@ class Entry(msgspec.Struct, frozen=True):
         end: When it is not given any more.
         size: Bytes that it is counted with.
         tags: By which it is forgotten together with others.
+        taken: What it depends on, in whatever process that is invalidated.
     """
 
     kept: Kept
@@ -35,6 +37,7 @@ class Entry(msgspec.Struct, frozen=True):
     end: float
     size: int
     tags: frozenset[str]
+    taken: Taken
 
 
 class Memory:
@@ -43,12 +46,14 @@ class Memory:
     Attributes:
         used: Bytes held now.
         most: Bytes that may be held.
+        marks: Tell what was invalidated.
         shelves: Those that hold something, each of one export of one generation.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, marks: Marks) -> None:
         self.used = 0
         self.most = most
+        self.marks = marks
         self.shelves: list[Shelf] = []
 
     def shelf(self, address: str, size: int) -> Shelf:
@@ -75,16 +80,16 @@ class Shelf:
         address: The export.
         entries: The answers by key.
         used: Bytes that they take.
-        epoch: Goes up when something is invalidated: what was begun before is not kept.
+        marks: Tell what was invalidated.
     """
 
-    __slots__ = ("_is_closed", "_memory", "_most", "address", "entries", "epoch", "used")
+    __slots__ = ("_is_closed", "_memory", "_most", "address", "entries", "marks", "used")
 
     def __init__(self, memory: Memory, address: str, most: int) -> None:
         self.address = address
         self.entries: OrderedDict[Key, Entry] = OrderedDict()
         self.used = 0
-        self.epoch = 0
+        self.marks = memory.marks
         self._memory = memory
         self._most = most
         self._is_closed = False
@@ -94,14 +99,28 @@ class Shelf:
         entry = self.entries.get(key)
         if entry is None:
             return None
-        if entry.end <= time.monotonic():
+        if entry.end <= time.monotonic() or not self.marks.hold(entry.taken):
             self.drop(key)
             return None
         self.entries.move_to_end(key)
         return entry
 
-    def put(self, key: Key, kept: Kept, *, ttl: float, stale: float, tags: Sequence[str]) -> None:
-        """Keep an answer for `ttl` seconds, and for `stale` more as one that is too old."""
+    def put(
+        self,
+        key: Key,
+        kept: Kept,
+        *,
+        ttl: float,
+        stale: float,
+        tags: Sequence[str],
+        taken: Taken,
+    ) -> None:
+        """Keep an answer for `ttl` seconds, and for `stale` more as one that is too old.
+
+        Nothing is kept if what it depends on was invalidated meanwhile.
+        """
+        if not self.marks.hold(taken):
+            return
         self.drop(key)
         size = kept.size + len(key[0]) + OVERHEAD
         if size > self._memory.most or self._is_closed:
@@ -109,7 +128,7 @@ class Shelf:
         if self not in self._memory.shelves:
             self._memory.shelves.append(self)
         now = time.monotonic()
-        entry = Entry(kept, now + ttl, now + ttl + stale, size, frozenset(tags))
+        entry = Entry(kept, now + ttl, now + ttl + stale, size, frozenset(tags), taken)
         self.entries[key] = entry
         self._count(size)
         if len(self.entries) > self._most:
@@ -124,8 +143,7 @@ class Shelf:
         return entry is not None
 
     def clear(self, tag: str | None = None) -> int:
-        """Forget all answers, or those with a tag, and all that is being made; count them."""
-        self.epoch += 1
+        """Forget all answers, or those with a tag; count them."""
         keys = [key for key, each in self.entries.items() if tag is None or tag in each.tags]
         return sum(self.drop(key) for key in keys)
 

@@ -59,7 +59,7 @@ class CachingPlugin:
             app.registry.subscribe(caching.exports_changed)
             yield
         finally:
-            await caching.store.aclose()
+            await caching.aclose()
             del self._caching[app]
 
 
