@@ -34,6 +34,7 @@ BLOCKED = float(os.environ.get("PEGBOARD_CHAOS_BLOCKED", "0.5"))
 WORKERS = int(os.environ.get("PEGBOARD_CHAOS_WORKERS", "2"))
 WORKER = Path(__file__).with_name("worker.py")
 DEADLINE = 45.0 + JOBS / 2
+OPEN = "kind = 'durable' AND status IN (1, 2, 3)"
 
 
 class Worker:
@@ -122,44 +123,71 @@ def test_killed_processes_lose_nothing_and_leave_nothing_running(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     chance = random.Random(7)
-    for _ in range(JOBS):
-        submit(watcher, "chaos.deep", pause=chance.uniform(0.01, 0.08))
-    open_jobs = "kind = 'durable' AND status IN (1, 2, 3)"
-    killed: dict[int, float] = {}
+    deaths = []
     for _ in range(KILLS):
-        wait_until(lambda: count(watcher, "status = 3") or not count(watcher, open_jobs), "work")
-        victim = busy(watcher, workers, chance)
-        process = workers[victim].process.pid
-        killed[process] = workers[victim].kill()
+        for _ in range(JOBS // KILLS):
+            submit(watcher, "chaos.deep", pause=chance.uniform(0.01, 0.08))
+        wait_until(lambda: working(watcher, workers), "somebody works")
+        time.sleep(chance.uniform(0, 0.03))
+        victim = chance.choice(working(watcher, workers) or range(WORKERS))
+        deaths.append(Death(watcher, workers[victim]))
         workers[victim] = Worker(folder, store_url)
-        time.sleep(chance.uniform(0, 0.05))
-        if not count(watcher, open_jobs):
-            for _ in range(20):
-                submit(watcher, "chaos.deep", pause=0.05)
-    wait_until(lambda: not count(watcher, open_jobs), "all durable jobs end")
+        workers[victim].wait_ready()
+    wait_until(lambda: not count(watcher, OPEN), "all durable jobs end")
     wait_until(lambda: not count(watcher, "status = 3"), "nothing runs for ever")
     assert count(watcher, "kind = 'durable' AND status <> 6") == 0
     assert count(watcher, "finish_time IS NULL") == 0
     gaps_and_twins(watcher)
-    late = sorted(delays(watcher, killed))
-    with capsys.disabled():
-        if late and KILLS > 10:
-            told = {
-                "kills": len(killed),
-                "noticed": len(late),
-                "p50": quantiles(late, n=100, method="inclusive")[49],
-                "p99": quantiles(late, n=100, method="inclusive")[98],
-                "slowest": late[-5:],
-                "jobs": count(watcher, "1 = 1"),
-            }
+    if KILLS > 10:
+        told = {"jobs": count(watcher, "1 = 1"), "kills": KILLS}
+        told |= spread("noted", [late for each in deaths for late in each.noted(watcher)])
+        told |= spread("taken over", [late for each in deaths for late in each.taken(watcher)])
+        with capsys.disabled():
             sys.stderr.write(json.dumps(told) + "\n")
 
 
-def busy(ledger: Ledger, workers: list[Worker], chance: random.Random) -> int:
-    """Return one of the workers, one that works if there is any."""
-    working = {row[0] for row in rows(ledger, "SELECT process_id FROM job WHERE status = 3")}
-    among = [each for each in range(WORKERS) if workers[each].process.pid in working]
-    return chance.choice(among or range(WORKERS))
+class Death:
+    """A worker that is killed now, with what it works on."""
+
+    def __init__(self, ledger: Ledger, worker: Worker) -> None:
+        self.process = worker.process.pid
+        self.last = rows(ledger, "SELECT value FROM counter")[0][0]
+        sql = "SELECT uuid FROM job WHERE kind = 'durable' AND status = 3 AND process_id = ?"
+        self.jobs = [row[0] for row in rows(ledger, sql, self.process)]
+        self.at = worker.kill()
+
+    def noted(self, ledger: Ledger) -> Iterator[float]:
+        """Yield how many seconds later the death is in the record of each of its jobs."""
+        for found in self._told(ledger):
+            killed = [time for time, data in found if data.get("failure", {}).get("type")]
+            yield from (time - self.at for time in killed[:1])
+
+    def taken(self, ledger: Ledger) -> Iterator[float]:
+        """Yield how many seconds later another process works on each of its jobs."""
+        for found in self._told(ledger):
+            if any(data.get("failure", {}).get("type") for _, data in found):
+                again = [time for time, data in found if data["status"] == JobStatus.RUNNING]
+                yield from (time - self.at for time in again[:1])
+
+    def _told(self, ledger: Ledger) -> Iterator[list[tuple[float, dict[str, Any]]]]:
+        sql = "SELECT time, data FROM event WHERE job = ? AND seq > ? AND kind = 'status'"
+        for job in self.jobs:
+            found = rows(ledger, f"{sql} ORDER BY seq", job, self.last)
+            yield [(time, json.loads(data)) for time, data in found if time >= self.at]
+
+
+def spread(name: str, seconds: list[float]) -> dict[str, Any]:
+    """Return what a list of delays is like, in milliseconds."""
+    late = sorted(each * 1e3 for each in seconds)
+    cuts = quantiles(late, n=100, method="inclusive")
+    told = {"count": len(late), "p50": cuts[49], "p99": cuts[98], "max": late[-1]}
+    return {f"{name} {word}": round(value, 1) for word, value in told.items()}
+
+
+def working(ledger: Ledger, workers: list[Worker]) -> list[int]:
+    """Return which of the workers work on something."""
+    busy = {row[0] for row in rows(ledger, "SELECT process_id FROM job WHERE status = 3")}
+    return [each for each in range(WORKERS) if workers[each].process.pid in busy]
 
 
 def gaps_and_twins(ledger: Ledger) -> None:
@@ -169,18 +197,6 @@ def gaps_and_twins(ledger: Ledger) -> None:
         children[parent].append(int(number.rpartition(".")[2]))
     for numbers in children.values():
         assert sorted(numbers) == list(range(1, len(numbers) + 1))
-
-
-def delays(ledger: Ledger, killed: dict[int, float]) -> Iterator[float]:
-    """Yield how long after the kill the first death was noted of each process."""
-    pattern = "%ended without a word%"
-    found = rows(ledger, "SELECT time, data FROM event WHERE data LIKE ? ORDER BY seq", pattern)
-    seen: set[int] = set()
-    for moment, data in found:
-        process = int(json.loads(data)["failure"]["message"].split()[1])
-        if process in killed and process not in seen:
-            seen.add(process)
-            yield moment - killed[process]
 
 
 @pytest.mark.timeout(60 + 5 * ROUNDS)

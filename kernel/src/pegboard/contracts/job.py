@@ -94,7 +94,7 @@ class JobFailure(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         reason: What kind of end it was: `exception`, `cancelled`, `deadline`, `exit`, `killed`,
             `lost`, `status` or `unfinished`.
-        type: Name of the exception's class.
+        type: Name of the exception's class, or of the signal that ended its process.
         message: Its text.
         traceback: Where it came from.
     """

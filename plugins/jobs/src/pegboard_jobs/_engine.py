@@ -29,7 +29,7 @@ from pegboard.contracts.job import (
     RetryPolicy,
 )
 from pegboard.errors import NotFoundError, PegboardError, UnavailableError
-from pegboard_database import Rows
+from pegboard_database import Changes, Rows
 from pegboard_jobs import _event_table, _job_table, _queue_table
 from pegboard_jobs._ledger import Ledger
 from pegboard_jobs._option import JobOptions
@@ -168,10 +168,9 @@ class LocalEngine:
         await self._wait(last, pause)
 
     async def _claim(self, free: int) -> list[Job]:
-        await self._ledger.store.write(_queue_table.release_due)
         runner = await self._ledger.join()
         return await self._ledger.store.write(
-            _queue_table.claim,
+            _claim_due,
             runner.uuid,
             runner.process,
             most=free,
@@ -251,6 +250,12 @@ class LocalEngine:
 def _state(rows: Rows) -> tuple[int, float | None]:
     """Return the number of the last event, and when something is due."""
     return _event_table.last(rows), _queue_table.next_due(rows)
+
+
+def _claim_due(changes: Changes, *claimed: Any, **limits: Any) -> list[Job]:
+    """Queue what schedules say and take what is due, in one transaction."""
+    _queue_table.release_due(changes)
+    return _queue_table.claim(changes, *claimed, **limits)
 
 
 def _finish(changes: Any, uuid: UUID, fence: int, result: Any) -> Job:

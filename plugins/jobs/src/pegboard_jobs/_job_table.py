@@ -320,7 +320,8 @@ def _changed(changes: Changes, before: Job, row: tuple[Any, ...] | None, time: f
         tally(changes, project, job.status, 1)
     said: dict[str, Any] = {"status": job.status, "before": before.status, "fence": job.fence}
     if job.failure is not None:
-        said["failure"] = {"reason": job.failure.reason, "message": job.failure.message}
+        why = job.failure
+        said["failure"] = {"reason": why.reason, "type": why.type, "message": why.message}
     _event_table.note(changes, (project, str(job.uuid), job.number), "status", said, time=time)
     return job
 

@@ -1,18 +1,24 @@
 """Looks for processes that have died, and takes their jobs from them.
 
-It runs in a thread of its own, so that no blocked event loop delays it.
+It runs in a thread of its own, so that no blocked event loop delays it: at once when the end of a
+process is heard, and now and then for those that cannot be heard.
 """
 
 from __future__ import annotations
 
 import logging
+import socket
 import time
 from collections.abc import Callable
 from threading import Event, Thread
 
+import msgspec
+
 from pegboard.contracts.job import JobFailure
 from pegboard.errors import PegboardError
 from pegboard_jobs import _runner_table
+from pegboard_jobs._exit_status import described, signal_in
+from pegboard_jobs._exit_watch import ExitWatch
 from pegboard_jobs._liveness import LEASE, Liveness
 from pegboard_jobs._record import Job, now
 from pegboard_jobs._runner_table import Runner
@@ -52,6 +58,7 @@ class Sweeper:
         self._runner = runner
         self._stepped_in = stepped_in
         self._stop = Event()
+        self._exits = ExitWatch()
         self._renewed = time.monotonic()
         self._epoch: str | None = None
         self._thread = Thread(target=self._run, name="jobs sweep", daemon=True)
@@ -62,9 +69,13 @@ class Sweeper:
 
     def close(self) -> None:
         """End; blocks until a sweep that is under way is done."""
+        if self._stop.is_set():
+            return
         self._stop.set()
+        self._exits.wake()
         if self._thread.is_alive():
             self._thread.join()
+        self._exits.close()
 
     def sweep(self) -> list[Job]:
         """Look once; return the jobs that were taken from somebody.
@@ -77,9 +88,14 @@ class Sweeper:
             self._stay_known(own)
         runners = self._store.read_blocking(_runner_table.every)
         others = [each for each in runners if own is None or each.uuid != own.uuid]
+        here = socket.gethostname()
+        # before their locks are looked at: who ends after that look is heard
+        self._exits.look_at({each.process_id for each in others if each.host == here})
         taken: list[Job] = []
         for each in self._liveness.dead(others) if others else ():
-            taken += self._store.write_blocking(_runner_table.reclaim, each.uuid, _epitaph(each))
+            status = self._exits.status(each.process_id) if each.host == here else None
+            why = _epitaph(each, status)
+            taken += self._store.write_blocking(_runner_table.reclaim, each.uuid, why)
             self._liveness.forget(each)
         return taken
 
@@ -101,7 +117,7 @@ class Sweeper:
 
     def _run(self) -> None:
         pause = 0.0
-        while not self._stop.wait(pause):
+        while self._goes_on(pause):
             try:
                 taken = self.sweep()
             except PegboardError as error:
@@ -116,13 +132,17 @@ class Sweeper:
             if taken:
                 self._stepped_in(taken)
 
+    def _goes_on(self, pause: float) -> bool:
+        """Wait until it is time to look again; False if this thread has to end."""
+        if pause and not self._stop.is_set():
+            self._exits.wait(pause)
+        return not self._stop.is_set()
+
 
 def _moved(runner: Runner, epoch: str, lease: float) -> Runner:
-    import msgspec
-
     return msgspec.structs.replace(runner, epoch=epoch, lease=lease)
 
 
-def _epitaph(runner: Runner) -> JobFailure:
-    text = f"process {runner.process_id} on {runner.host} ended without a word"
-    return JobFailure(reason="killed", message=text)
+def _epitaph(runner: Runner, status: int | None) -> JobFailure:
+    text = f"process {runner.process_id} on {runner.host} {described(status)}"
+    return JobFailure(reason="killed", type=signal_in(status), message=text)
