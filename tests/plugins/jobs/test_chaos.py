@@ -24,6 +24,7 @@ from pegboard.contracts.job import JobDraft, JobOrder, JobStatus, RetryPolicy
 from pegboard.errors import UnavailableError
 from pegboard_jobs import StaleError, _job_table, _runner_table, open_ledger
 from pegboard_jobs._ledger import Ledger
+from pegboard_jobs._new_job import create
 from pegboard_jobs._project_table import DEFAULT_PROJECT
 from pegboard_jobs._store import this_process
 
@@ -96,7 +97,7 @@ def submit(ledger: Ledger, target: str, **arguments: Any) -> Any:
         kind="durable",
         order=order,
     )
-    return ledger.store.write_blocking(_job_table.create, draft)
+    return ledger.store.write_blocking(create, draft)
 
 
 def rows(ledger: Ledger, sql: str, *values: Any) -> list[tuple[Any, ...]]:
@@ -251,7 +252,7 @@ def test_the_jobs_of_a_runner_that_is_gone_are_taken_from_it(watcher: Ledger) ->
         uuid=uuid4(), host="gone", process_id=1, name="gone", epoch="gone/x", start_time=0, lease=0
     )
     draft = JobDraft(project=uuid4(), task_name="t", status=JobStatus.RUNNING, runner=runner.uuid)
-    job = watcher.store.write_blocking(_job_table.create, draft, runner.process)
+    job = watcher.store.write_blocking(create, draft, runner.process)
     watcher.store.write_blocking(_runner_table.add, runner)
     wait_until(lambda: status_of(watcher, job.uuid) is JobStatus.INTERRUPTED, "it is noticed")
     with pytest.raises(StaleError):

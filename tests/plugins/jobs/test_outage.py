@@ -29,11 +29,12 @@ import sys
 from pathlib import Path
 from uuid import UUID
 from pegboard.contracts.job import JobDraft
-from pegboard_jobs import _job_table, open_ledger
+from pegboard_jobs import open_ledger
+from pegboard_jobs._new_job import create
 folder, url, project, count = Path(sys.argv[1]), sys.argv[2], UUID(sys.argv[3]), int(sys.argv[4])
 ledger = open_ledger(folder, url)
 for _ in range(count):
-    ledger.store.write_blocking(_job_table.create, JobDraft(project=project, task_name="t"))
+    ledger.store.write_blocking(create, JobDraft(project=project, task_name="t"))
 ledger.close()
 """
 

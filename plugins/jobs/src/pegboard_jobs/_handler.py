@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -15,6 +16,7 @@ from anyio import to_thread
 
 from pegboard.contracts.job import JobDraft, JobFailure, JobStatus
 from pegboard.errors import ConflictError, PegboardError
+from pegboard_database import Rows
 from pegboard_jobs import _file_table, _job_table, _project_table, _value_table
 from pegboard_jobs._default import default_ledger
 from pegboard_jobs._digest import digest_of
@@ -115,8 +117,11 @@ class AsyncDatabaseHandler:
         known = thing.job
         job = None if known is None else await ledger.store.take(known, (await ledger.join()).uuid)
         draft = self._draft(thing.task_name, thing.title, thing.parent, None, JobStatus.RUNNING)
-        async with Tracking(ledger, draft, job=job) as tracked:
-            folder = await self._folder(tracked.job)
+        place = _Place(self.project_uuid)
+        if job is not None:
+            await ledger.store.read(place.look)
+        async with Tracking(ledger, draft, job=job, look=place.look) as tracked:
+            folder = place.folder_of(tracked.number)
             thing.introduce(self, self.project_uuid, tracked.uuid, tracked.number, folder)
             with thing.watched(partial(self._heard, tracked)):
                 yield tracked
@@ -169,12 +174,6 @@ class AsyncDatabaseHandler:
             number=number,
             status=status,
         )
-
-    async def _folder(self, job: Job) -> Path:
-        if not job.number:  # the store is away
-            return Path()
-        project = await self.ledger.store.read(_project_table.get, self.project_uuid)
-        return Path(project.directory, *folder_of(job.number).parts)
 
     # -- projects ----------------------------------------------------------------------------
 
@@ -410,6 +409,24 @@ class AsyncDatabaseHandler:
     @staticmethod
     async def _placed(path: str | Path) -> Path:
         return await to_thread.run_sync(lambda: Path(path).resolve())
+
+
+class _Place:
+    """The folder of a project, looked up in the transaction that makes a job of it."""
+
+    def __init__(self, project: UUID) -> None:
+        self._project = project
+        self._directory: str | None = None
+
+    def look(self, rows: Rows) -> None:
+        """Find it."""
+        self._directory = _project_table.directory(rows, self._project)
+
+    def folder_of(self, number: str) -> str:
+        """Return the folder of a job; that of the process as long as the store is away."""
+        if self._directory is None or not number:
+            return "."
+        return os.path.join(self._directory, folder_of(number))  # noqa: PTH118 - of each job
 
 
 def _existing(files: list[File]) -> list[File]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable
+from datetime import UTC, datetime
 from threading import Lock
 from typing import Any
 from uuid import UUID
@@ -14,9 +15,11 @@ from anyio import to_thread
 
 from pegboard.contracts.job import JobDraft, JobFailure, JobStatus
 from pegboard.errors import UnavailableError
+from pegboard_database import Changes, Rows
 from pegboard_jobs import _job_table, _queue_table, _runner_table
 from pegboard_jobs._identity import new_uuid
 from pegboard_jobs._liveness import LEASE, Liveness
+from pegboard_jobs._new_job import create
 from pegboard_jobs._pending import Pending
 from pegboard_jobs._record import Job, now
 from pegboard_jobs._runner_table import Runner
@@ -28,6 +31,8 @@ __all__ = ["Ledger"]
 DRAIN_TIMEOUT = 5.0  # seconds that an end waits for what was to be recorded before it
 
 _logger = logging.getLogger("pegboard.jobs")
+
+Look = Callable[[Rows], None]
 
 
 class Ledger:
@@ -90,31 +95,37 @@ class Ledger:
 
     # -- recording, whatever the store does ---------------------------------------------------
 
-    async def begin(self, draft: JobDraft) -> Job:
+    async def begin(self, draft: JobDraft, look: Look | None = None) -> Job:
         """Make a job that runs now; if the store is away it is made later, and has no number yet.
+
+        Args:
+            draft: The job.
+            look: Reads something else in the same transaction.
 
         Raises:
             PegboardError: If the draft is wrong.
         """
+        is_new = draft.uuid is None
         draft = msgspec.structs.replace(draft, uuid=draft.uuid or new_uuid())
         try:
             draft = msgspec.structs.replace(draft, runner=(await self.join()).uuid)
-            return await self.store.create(draft)
+            return await self.store.write(_begin, draft, is_new=is_new, look=look)
         except UnavailableError as error:
             return self._begun_later(draft, error)
 
     def begin_blocking(self, draft: JobDraft) -> Job:
         """Do what `begin` does, from a thread that may block."""
+        is_new = draft.uuid is None
         draft = msgspec.structs.replace(draft, uuid=draft.uuid or new_uuid())
         try:
             draft = msgspec.structs.replace(draft, runner=self.runner.uuid)
-            return self.store.write_blocking(_job_table.create, draft, this_process())
+            return self.store.write_blocking(_begin, draft, is_new=is_new)
         except UnavailableError as error:
             return self._begun_later(draft, error)
 
     def _begun_later(self, draft: JobDraft, error: UnavailableError) -> Job:
         _logger.warning("job %r is recorded later: %s", draft.title or draft.task_name, error)
-        self.record_later(_job_table.create, draft, this_process())
+        self.record_later(create, draft, this_process())
         return _job_of(draft)
 
     async def end(self, job: Job, status: JobStatus, failure: JobFailure | None = None) -> Job:
@@ -128,7 +139,7 @@ class Ledger:
             await to_thread.run_sync(self.pending.drain, DRAIN_TIMEOUT)
             return ended
         try:
-            return await self.store.set_status(job.uuid, status, fence=job.fence, failure=failure)
+            return await self.store.write(_job_table.end, job, status, failure=failure)
         except UnavailableError:
             return self._ended_later(job, status, failure)
 
@@ -139,9 +150,7 @@ class Ledger:
             self.pending.drain(DRAIN_TIMEOUT)
             return ended
         try:
-            return self.store.write_blocking(
-                _job_table.set_status, job.uuid, status, fence=job.fence, failure=failure
-            )
+            return self.store.write_blocking(_job_table.end, job, status, failure=failure)
         except UnavailableError:
             return self._ended_later(job, status, failure)
 
@@ -213,9 +222,14 @@ class Ledger:
             listener(jobs)
 
 
-def _job_of(draft: JobDraft) -> Job:
-    from datetime import UTC, datetime
+def _begin(changes: Changes, draft: JobDraft, *, is_new: bool, look: Look | None = None) -> Job:
+    job = create(changes, draft, this_process(), is_new=is_new)
+    if look is not None:
+        look(changes)
+    return job
 
+
+def _job_of(draft: JobDraft) -> Job:
     time = datetime.now(UTC)
     return Job(
         uuid=draft.uuid or new_uuid(),

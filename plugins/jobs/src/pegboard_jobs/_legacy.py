@@ -15,6 +15,7 @@ from pegboard_jobs._default import default_ledger
 from pegboard_jobs._file_table import File
 from pegboard_jobs._handler import AsyncDatabaseHandler
 from pegboard_jobs._ledger import Ledger
+from pegboard_jobs._new_job import create
 from pegboard_jobs._plugin_object import CODES, status_of_code
 from pegboard_jobs._project_table import DEFAULT_PROJECT
 from pegboard_jobs._record import Job
@@ -61,7 +62,7 @@ class CCP4i2DjangoDbHandler:
             parent=None if parentJobId is None else UUID(str(parentJobId)),
             number=jobNumber,
         )
-        return self.ledger.store.write_blocking(_job_table.create, draft)
+        return self.ledger.store.write_blocking(create, draft)
 
     def createSubJob(  # noqa: N802 - the documented name
         self,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import PurePosixPath
 
 from pegboard.errors import InputError
 
@@ -38,6 +37,6 @@ def order_of(number: str) -> tuple[int, ...]:
     return tuple(int(part) for part in number.split("."))
 
 
-def folder_of(number: str) -> PurePosixPath:
+def folder_of(number: str) -> str:
     """Return the folder of a job, relative to that of its project."""
-    return PurePosixPath(JOBS_FOLDER, *(f"job_{part}" for part in number.split(".")))
+    return "/".join([JOBS_FOLDER, *(f"job_{part}" for part in number.split("."))])

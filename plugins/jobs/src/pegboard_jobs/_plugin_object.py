@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -109,7 +108,7 @@ class PluginObject:
             code = code.get("finishStatus", code.get("status"))
         return status_of_code(code, self._plugin)
 
-    def introduce(self, handler: Any, project: UUID, job: UUID, number: str, folder: Path) -> None:
+    def introduce(self, handler: Any, project: UUID, job: UUID, number: str, folder: str) -> None:
         """Set the documented attributes."""
         values = {
             "_dbHandler": handler,
@@ -117,7 +116,7 @@ class PluginObject:
             "_dbProjectId": project,
             "_dbJobId": job,
             "_dbJobNumber": number,
-            "workDirectory": str(folder),
+            "workDirectory": folder,
         }
         for name, value in values.items():
             with contextlib.suppress(AttributeError):  # one that its class does not let be set

@@ -13,7 +13,7 @@ from pegboard.errors import ConflictError, InputError, NotFoundError
 from pegboard_database import Changes, Rows
 from pegboard_jobs._record import moment, now
 
-__all__ = ["DEFAULT_PROJECT", "Project", "ensure", "every", "get", "save"]
+__all__ = ["DEFAULT_PROJECT", "Project", "directory", "ensure", "every", "get", "save"]
 
 DEFAULT_PROJECT = UUID("7065672d-626f-6172-8064-6a6f62730001")
 """The project of jobs that name none."""
@@ -84,6 +84,12 @@ def get(rows: Rows, uuid: UUID) -> Project:
         msg = f"there is no project {uuid}"
         raise NotFoundError(msg)
     return _project(row)
+
+
+def directory(rows: Rows, uuid: UUID) -> str:
+    """Return the folder of a project, empty where it has none or is not known."""
+    found: str | None = rows.value("SELECT directory FROM project WHERE uuid = ?", str(uuid))
+    return found or ""
 
 
 def every(rows: Rows) -> list[Project]:

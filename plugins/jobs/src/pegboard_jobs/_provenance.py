@@ -9,7 +9,7 @@ import msgspec
 
 from pegboard.errors import InputError
 from pegboard_database import Rows
-from pegboard_jobs import _file_table, _job_table
+from pegboard_jobs import _file_table, _job_query, _job_table
 from pegboard_jobs._file_table import Role, Use
 
 __all__ = ["Edge", "Node", "Provenance", "graph_of"]
@@ -88,7 +88,7 @@ def graph_of(rows: Rows, *, job: UUID | None = None, file: UUID | None = None) -
     jobs: set[UUID] = set()
     files: set[UUID] = set()
     if job is not None:
-        jobs = {each.uuid for each in _job_table.tree(rows, job)}
+        jobs = {each.uuid for each in _job_query.tree(rows, job)}
     elif file is not None:
         files = {_file_table.get(rows, file).uuid}
     else:

@@ -12,8 +12,9 @@ import msgspec
 from pegboard.contracts.job import JobDraft, JobFailure, JobOrder, JobStatus
 from pegboard.errors import ConflictError
 from pegboard_database import Changes, Rows
-from pegboard_jobs import _event_table, _job_table
+from pegboard_jobs import _event_table, _job_query, _job_table
 from pegboard_jobs._backoff import delay_before, has_next
+from pegboard_jobs._new_job import create
 from pegboard_jobs._record import COLUMNS, Job, encoded, job_of, now
 from pegboard_jobs._schedule import next_time
 
@@ -136,7 +137,7 @@ def cancel(changes: Changes, uuid: UUID) -> Job:
     Raises:
         NotFoundError: If there is no such job.
     """
-    for job in reversed(_job_table.tree(changes, uuid)):
+    for job in reversed(_job_query.tree(changes, uuid)):
         if job.status.is_active and not job.cancelling:
             changes.execute("UPDATE job SET cancelling = 1 WHERE uuid = ?", str(job.uuid))
             place = (str(job.project), str(job.uuid), job.number)
@@ -232,7 +233,7 @@ def release_due(changes: Changes) -> list[Job]:
             continue
         key = f"{each.name}@{each.next_at.isoformat()}"
         order = msgspec.structs.replace(each.order, key=key)
-        made.append(_job_table.create(changes, _draft(each, order)))
+        made.append(create(changes, _draft(each, order)))
         due = next_time(each.cron, time, zone=each.zone).timestamp()
         sql = "UPDATE schedule SET next_at = ? WHERE name = ?"
         changes.execute(sql, due, each.name)

@@ -24,7 +24,7 @@ from pegboard.errors import InputError
 from pegboard_jobs import (
     _event_table,
     _file_table,
-    _job_table,
+    _job_query,
     _project_table,
     _queue_table,
     _value_table,
@@ -36,7 +36,7 @@ from pegboard_jobs._project_table import DEFAULT_PROJECT, Project
 from pegboard_jobs._provenance import Provenance, graph_of
 from pegboard_jobs._queue_table import Schedule
 from pegboard_jobs._record import Job
-from pegboard_jobs._retention import collect
+from pegboard_jobs._retention import collect, delete
 from pegboard_jobs._tracking import Tracked, Tracking, current_job
 
 if TYPE_CHECKING:
@@ -292,7 +292,7 @@ class Jobs:
         Raises:
             NotFoundError: If there is none.
         """
-        return await self.ledger.store.read(_job_table.by_number, project, number)
+        return await self.ledger.store.read(_job_query.by_number, project, number)
 
     async def list(self, query: JobQuery | None = None, **wanted: Any) -> Sequence[Job]:
         """Return jobs, the newest first; keywords are the fields of `JobQuery`."""
@@ -304,7 +304,7 @@ class Jobs:
         Raises:
             NotFoundError: If there is none.
         """
-        return await self.ledger.store.read(_job_table.tree, job)
+        return await self.ledger.store.read(_job_query.tree, job)
 
     async def counts(self, project: UUID | None = None) -> dict[JobStatus, int]:
         """Return how many jobs have each status."""
@@ -370,7 +370,7 @@ class Jobs:
             NotFoundError: If there is none.
             ConflictError: If one of them has not ended.
         """
-        return await self.ledger.store.write(_job_table.delete, job)
+        return await self.ledger.store.write(delete, job)
 
     async def collect(self, days: float) -> int:
         """Delete what ended more than `days` ago, in small steps; return how many jobs."""

@@ -19,7 +19,8 @@ from pegboard.contracts.job import (
 )
 from pegboard.errors import NotFoundError
 from pegboard_database import Changes, Records, Rows
-from pegboard_jobs import _event_table, _job_table
+from pegboard_jobs import _event_table, _job_query, _job_table
+from pegboard_jobs._new_job import create
 from pegboard_jobs._record import Job, seconds
 from pegboard_jobs._watch import Watch
 
@@ -28,12 +29,13 @@ __all__ = ["RecordStore", "this_process"]
 P = ParamSpec("P")
 T = TypeVar("T")
 
+HOST = socket.gethostname()
 PAGE = 500  # events that a follower reads at once
 
 
 def this_process() -> tuple[int, str]:
     """Return what jobs call this process: its id, and the machine."""
-    return (os.getpid(), socket.gethostname())
+    return (os.getpid(), HOST)
 
 
 class RecordStore:
@@ -87,7 +89,7 @@ class RecordStore:
     async def create(self, draft: JobDraft) -> Job:
         """Add a job; see `JobStore.create`."""
         process = this_process() if draft.status.is_active else None
-        return await self.write(_job_table.create, draft, process)
+        return await self.write(create, draft, process)
 
     async def get(self, uuid: UUID) -> Job:
         """Return a job; see `JobStore.get`."""
@@ -95,7 +97,7 @@ class RecordStore:
 
     async def list(self, query: JobQuery) -> Sequence[Job]:
         """Return jobs, the newest first; see `JobStore.list`."""
-        return await self.read(_job_table.find, query)
+        return await self.read(_job_query.find, query)
 
     async def set_status(
         self,
@@ -158,7 +160,7 @@ class RecordStore:
 
     async def counts(self, project: UUID | None = None) -> dict[JobStatus, int]:
         """Return how many jobs have each status; see `JobStore.counts`."""
-        return await self.read(_job_table.counts, project)
+        return await self.read(_job_query.counts, project)
 
 
 def _page(

@@ -28,7 +28,7 @@ from pegboard.errors import ConflictError, NotFoundError, PegboardError, Unavail
 from pegboard_jobs import _file_table, _job_table, _value_table
 from pegboard_jobs._digest import digest_of
 from pegboard_jobs._file_table import Directory, File
-from pegboard_jobs._ledger import Ledger
+from pegboard_jobs._ledger import Ledger, Look
 from pegboard_jobs._post import poster
 from pegboard_jobs._record import Job
 
@@ -186,6 +186,7 @@ class Tracking:
         ledger: Where it is recorded.
         draft: The job; its parent is found where it names none.
         job: A job that runs already, in place of one that is made.
+        look: Reads something else in the transaction that makes the job, of an `async with`.
         settle: Records the end in place of the ledger.
     """
 
@@ -195,12 +196,14 @@ class Tracking:
         draft: JobDraft | None,
         *,
         job: Job | None = None,
+        look: Look | None = None,
         settle: Settle | None = None,
     ) -> None:
         self._ledger = ledger
         self.settle: Settle = settle or ledger.end
         self._draft = draft
         self._job = job
+        self._look = look
         self._scope: anyio.CancelScope | None = None  # none in a plain thread
         self.was_asked = False
         self._token: Token[Tracked | None] | None = None
@@ -237,7 +240,7 @@ class Tracking:
         self._ledger.cancels.pop(tracked.uuid, None)
         was_asked = self.was_asked and _is_cancellation(error)
         status, failure = self._end(tracked, error)
-        with anyio.CancelScope(shield=True), anyio.move_on_after(END_TIMEOUT) as limit:
+        with anyio.move_on_after(END_TIMEOUT, shield=True) as limit:
             try:
                 tracked.job = await self.settle(tracked.job, status, failure)
             except PegboardError as refusal:
@@ -286,9 +289,9 @@ class Tracking:
 
     async def _begin(self) -> Job:
         try:
-            return await self._ledger.begin(self._nested())
+            return await self._ledger.begin(self._nested(), self._look)
         except NotFoundError:
-            return await self._ledger.begin(self._on_top())
+            return await self._ledger.begin(self._on_top(), self._look)
 
     def _nested(self) -> JobDraft:
         draft = self._draft

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pegboard.contracts.job import JobQuery
 from pegboard.errors import NotFoundError
-from pegboard_jobs import _file_table, _job_table, _project_table
+from pegboard_jobs import _file_table, _job_query, _job_table, _project_table
 from pegboard_jobs import _record as record
 from pegboard_jobs._default import default_ledger
 from pegboard_jobs._file_table import Directory, Role, Use
@@ -40,7 +40,7 @@ class _Jobs(_Objects[record.Job]):
     def filter(self, **wanted: Any) -> list[record.Job]:
         """Return the jobs that fit; the keywords are the fields of `JobQuery`."""
         query = JobQuery(**wanted)
-        return default_ledger().store.read_blocking(_job_table.find, query)
+        return default_ledger().store.read_blocking(_job_query.find, query)
 
 
 class Job(record.Job, frozen=True, kw_only=True):
