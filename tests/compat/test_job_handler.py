@@ -22,7 +22,7 @@ from pegboard_jobs import (
 )
 from pegboard_jobs._default import offered, withdrawn
 from pegboard_jobs._ledger import Ledger
-from tests.plugins.jobs.conftest import ledger, open_another, postgres, store_url  # noqa: F401
+from tests.plugins.jobs.conftest import ledger, open_another, store_url  # noqa: F401
 from tests.plugins.jobs.script import CPluginScript
 
 pytestmark = pytest.mark.anyio
