@@ -19,8 +19,8 @@ from functools import lru_cache
 
 __all__ = ["decode_name", "encode_name"]
 
-SEGMENT = 200
-"""Characters of one file name; a store adds a few of its own, and file systems end at 255."""
+SEGMENT = 120
+"""Characters of one file name; a store adds a few of its own, and some file systems end at 143."""
 
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_-.")
 _EMPTY = "-"
@@ -32,7 +32,7 @@ _TOKEN = re.compile(r"=([0-9a-f]{2})|!([a-z])|([a-z0-9_.-])")
 
 @lru_cache(maxsize=4096)
 def encode_name(name: str) -> str:
-    """Return the encoded name; above 200 characters it holds slashes.
+    """Return the encoded name; above 120 characters it holds slashes.
 
     Raises:
         UnicodeEncodeError: If `name` is not text: it has half of a surrogate pair.

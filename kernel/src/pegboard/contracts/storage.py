@@ -79,7 +79,7 @@ class FileKey(msgspec.Struct, frozen=True, kw_only=True, order=True):
     def path(self) -> str:
         """The key as a relative path that every file system and object store can hold.
 
-        At most 900 characters of `a-z 0-9 . _ - ! = /`, each part at most 201. Different keys have
+        At most 900 characters of `a-z 0-9 . _ - ! = /`, each part at most 122. Different keys have
         different paths, also where case or Unicode normal forms are folded.
         """
         parts = (self.scope, self.owner, self.mod, self.name)

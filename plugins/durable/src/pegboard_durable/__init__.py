@@ -8,7 +8,6 @@ from pegboard_durable._error import (
     ReadOnlyError,
     translated,
 )
-from pegboard_durable._name import decode_name, encode_name
 from pegboard_durable._path import create, open_file, replace, writing
 from pegboard_durable._place import Place
 from pegboard_durable._root import Item, Root
@@ -23,8 +22,6 @@ __all__ = [
     "ReadOnlyError",
     "Root",
     "create",
-    "decode_name",
-    "encode_name",
     "open_file",
     "replace",
     "translated",
