@@ -4,12 +4,14 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from anyio import fail_after, lowlevel
 
 from pegboard import RequestData, Session, entered
 from pegboard._request import Request
 from pegboard.errors import InputError
 from pegboard_mods import user_data
 from pegboard_mods._user_policy import Grant, allowed, expiry, scope_named
+from tests.servers.proxy import Proxy
 
 pytestmark = pytest.mark.anyio
 
@@ -148,3 +150,38 @@ async def test_a_permission_ends_when_it_says():
         Grant(source="a", target="b", type="all")
     with pytest.raises(InputError):
         scope_named("everybody")
+
+
+async def test_what_waited_for_its_store_is_sent_when_the_user_asks(
+    pegboard_app, redis_server, redis_backend
+):
+    with Proxy(redis_server.port) as proxy:
+        cloud = {
+            **redis_backend.config["plugins"]["storage_cloud"],
+            "redis_url": redis_server.url.replace(str(redis_server.port), str(proxy.port)),
+            "retry_pause": 0.05,
+            "retry_pause_max": 0.1,
+        }
+        config = {"plugins": {"storage": {"mode": "RR"}, "storage_cloud": cloud}}
+        plugins = ["storage", "storage_local", "storage_cloud"]
+        async with pegboard_app(plugins=plugins, mods=[user_data], config=config) as app:
+
+            async def ask(name, **arguments):
+                with entered(app, ALICE):
+                    return await app.call(f"user_data.{name}", **arguments)
+
+            assert (await ask("sync")).get() == {"synced": 0, "pending": []}
+            for path, scope in (("here", "private"), ("late", "shared")):
+                assert (await ask("set_data", path=path, scope=scope, data=1)).is_ok()
+            proxy.cut()
+            assert (await ask("set_data", path="late", scope="shared", data=2)).is_ok()
+            assert (await ask("sync")).info.exec_code == 503
+            proxy.mend()
+            with fail_after(30):
+                while (said := await ask("sync")).is_error():
+                    await lowlevel.checkpoint()
+            assert said.get() == {"synced": 2, "pending": []}
+            (check,) = app.plugins.hooks.first("health", app=app)
+            assert "wait" not in check.detail
+            with entered(app, NOBODY):
+                assert (await app.call("user_data.sync")).info.exec_code == 401

@@ -66,8 +66,8 @@ async def set_data(
 ) -> dict[str, Any]:
     """Put something at a path."""
     _user(request)
-    fh = _file(request, path, scope, mod_name, owner_id)
-    await fh.aupdate(lambda _old: {"data": data, "content_type": content_type})
+    async with _file(request, path, scope, mod_name, owner_id) as fh:  # also in an outage
+        fh.update(data=data, content_type=content_type)
     encoded = msgspec.json.encode(data)
     return {
         "path": path,
@@ -103,6 +103,22 @@ async def list_data(
     find = partial(list_files, _home(scope, mod_name), scope_named(scope), owner=owner or "")
     names = await to_thread.run_sync(partial(find, prefix=prefix, request=request))
     return [name.removesuffix(".data") for name in names]
+
+
+@export(api=True, api_methods=["POST"], level=1, request_as_kwarg=True)
+async def sync(request: RequestData) -> dict[str, Any]:
+    """Send what waits of the files of the user who calls; say what still does.
+
+    What waits is also sent by itself. Whoever changes the machine wants to know that it was.
+    """
+    pending: list[str] = []
+    count = 0
+    for scope in ("private", "shared", "mod"):
+        for path in await list_data(request, scope=scope):
+            fh = await _file(request, path, scope, None, None).aload()  # sends what waits for it
+            pending += [] if fh.stale_since is None else [path]
+            count += 1
+    return {"synced": count - len(pending), "pending": pending}
 
 
 # -- what mods keep for a user -------------------------------------------------------------
