@@ -2,7 +2,11 @@
 
 By hand is what nobody can do without: a temporary file, `fsync` and a rename for a save, one `read`
 for a load, JSON by msgspec. Pegboard does more: it locks, looks at the version, keeps the content
-before, syncs the folder, checks sums, encrypts.
+before, syncs the folder, checks sums, encrypts. By hand, too, a power cut undoes a save unless the
+folder is synced: that is the fair peer, and both are compared.
+
+A thousand documents are loaded as a program finds them that has just begun: each once, by a handler
+of its own.
 """
 
 import json
@@ -10,6 +14,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -25,6 +30,9 @@ from pegboard_storage import FileHandler
 COUNT = 100
 """Documents per batch."""
 
+MANY = 1000
+"""Documents that are loaded once each."""
+
 DOCUMENT = {f"key {number}": "x" * 30 for number in range(20)}
 Work = Callable[[int], None]
 
@@ -38,10 +46,14 @@ def run(options: Options) -> Report:
         durable, quick = (_app(folder / kind, kind) for kind in ("durable", "quick"))
         try:
             ways = {**_by_hand(folder), **_pegboard(durable, quick)}
+            many = {**_many_by_hand(folder), **_many_by_pegboard(quick)}
             for _ in range(options.rounds):
                 for way, cases in ways.items():
                     for case, work in cases.items():
                         samples.add(way, case, _microseconds(work, count))
+                for way, work in many.items():
+                    documents = count if options.smoke else MANY
+                    samples.add(way, "thousand", _microseconds(work, documents) * MANY / 1000)
         finally:
             durable.close()
             quick.close()
@@ -50,7 +62,14 @@ def run(options: Options) -> Report:
     ]
     return Report(
         suite="storage",
-        tables=[table("1 KB documents on disk, in us", ["way", "save", "load"], rows)],
+        tables=[
+            table("1 KB documents on disk, in us", ["way", "save", "load"], rows),
+            table(
+                "1,000 documents of 1 KB, each loaded once",
+                ["way", "ms"],
+                [[way, samples.median(way, "thousand")] for way in many],
+            ),
+        ],
         samples=samples,
         targets=[
             Target(
@@ -64,6 +83,7 @@ def run(options: Options) -> Report:
 
 
 def _microseconds(work: Work, count: int) -> float:
+    os.sync()  # so that nobody's sync writes what others have left in memory
     began = time.perf_counter()
     for number in range(count):
         work(number)
@@ -141,4 +161,31 @@ def _pegboard(durable: App, quick: App) -> dict[str, dict[str, Work]]:
         "pegboard": ways(durable, "data"),
         "pegboard encrypted": ways(durable, "config"),
         "pegboard, not durable": ways(quick, "data"),
+    }
+
+
+def _many_by_hand(folder: Path) -> dict[str, Work]:
+    home = folder / "many"
+    home.mkdir()
+    for number in range(MANY):
+        (home / f"{number}.json").write_bytes(msgspec.json.encode({**DOCUMENT, "n": number}))
+
+    def load(number: int) -> None:
+        assert msgspec.json.decode((home / f"{number}.json").read_bytes())["n"] == number
+
+    return {"by hand": load}
+
+
+def _many_by_pegboard(app: App) -> dict[str, Work]:
+    def load(number: int, *, suffix: str) -> None:
+        assert FileHandler(f"{number}.{suffix}", name="Many", app=app)["n"] == number
+
+    for suffix in ("data", "config"):
+        for number in range(MANY):
+            fh = FileHandler(f"{number}.{suffix}", name="Many", app=app)
+            fh.update({**DOCUMENT, "n": number})
+            fh.save()
+    return {
+        "pegboard": partial(load, suffix="data"),
+        "pegboard encrypted": partial(load, suffix="config"),
     }
