@@ -13,6 +13,16 @@ def session_of(user: str, level: int = 1) -> Session:
     return Session(user_id=user, user_name=user, level=level, validated=True, anonymous=False)
 
 
+@pytest.fixture(params=["local", "redis"])
+def backend(request):
+    """Files of this machine, and a service: what is above the stores meets no more kinds of them.
+
+    Where each store matters, a test asks for all of `BACKENDS`; what a store has to do is said by
+    its suite.
+    """
+    return request.getfixturevalue(f"{request.param}_backend")
+
+
 @pytest.fixture
 def storage_app(pegboard_app, backend):
     """Return a factory of apps that keep files in the backend."""

@@ -1,4 +1,4 @@
-"""`FileHandlerV2`: a dict that is a file, on each backend."""
+"""`FileHandlerV2`: a dict that is a file, on this machine and in a service."""
 
 import subprocess
 import sys
@@ -301,7 +301,7 @@ async def test_a_save_that_has_begun_is_finished_when_its_task_is_cancelled(stor
         ({"filename": "x" * 260 + ".data"}, "more than 255"),
     ],
 )
-async def test_what_cannot_be_a_file_is_said_at_once(options, complaint):
+def test_what_cannot_be_a_file_is_said_at_once(options, complaint):
     with pytest.raises(InputError, match=complaint):
         FileHandlerV2(**{"filename": "a.data", **options})
 
@@ -320,11 +320,11 @@ async def test_what_cannot_be_a_file_is_said_at_once(options, complaint):
         ("private.config", "config"),
     ],
 )
-async def test_the_scope_is_that_of_the_name(filename, scope):
+def test_the_scope_is_that_of_the_name(filename, scope):
     assert FileHandlerV2(filename, owner="a" if "user" in scope else None).scope.value == scope
 
 
-async def test_a_scope_that_is_said_wins_but_not_over_config():
+def test_a_scope_that_is_said_wins_but_not_over_config():
     assert FileHandlerV2("private.data", scope="MOD_DATA").scope is StorageScope.MOD_DATA
     assert FileHandlerV2("a.config", scope=StorageScope.PUBLIC_RW).scope is StorageScope.CONFIG
     assert FileHandler is FileHandlerV2
@@ -370,7 +370,7 @@ async def test_a_mode_that_does_not_exist_is_a_mistake(pegboard_app):
             pass
 
 
-async def test_a_plain_script_uses_the_default_app(tmp_path: Path):
+def test_a_plain_script_uses_the_default_app(tmp_path: Path):
     script = """
         import anyio
         from pegboard_storage import FileHandler, UserContext, set_current_context

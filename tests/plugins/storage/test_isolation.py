@@ -14,11 +14,13 @@ from pegboard_storage import (
     FileHandlerV2,
     StorageScope,
     UserContext,
+    alist_files,
     list_files,
     set_current_context,
 )
 from pegboard_storage._access import check_access, is_allowed
 from pegboard_storage._user import user_of
+from tests.backend import BACKENDS
 
 ASKERS = {
     "owner": UserContext(user_id="alice", is_authenticated=True),
@@ -44,6 +46,12 @@ CELLS = [
 ]
 HAS_OWNER = {StorageScope.USER_PRIVATE, StorageScope.USER_PUBLIC}
 each_cell = pytest.mark.parametrize(("scope", "asker"), CELLS)
+on_each_backend = pytest.mark.parametrize(
+    ("backend", "anyio_backend"),
+    [("local", "trio"), *((backend, "asyncio") for backend in BACKENDS)],
+    indirect=["backend"],
+)
+"""The loop plays no part in a service: it is asked in threads."""
 
 
 def file_of(scope, app, user):
@@ -58,6 +66,7 @@ def file_of(scope, app, user):
     )
 
 
+@on_each_backend
 @pytest.mark.parametrize("exists", [True, False])
 @pytest.mark.anyio
 async def test_the_table_holds_in_process(storage_app, exists):
@@ -132,35 +141,56 @@ def test_no_session_of_a_user_makes_it_the_server_and_no_context_is_one_by_defau
     assert user_of(session) == context
 
 
+@on_each_backend
 @pytest.mark.anyio
 async def test_the_table_holds_over_http(storage_app, doorman):
     async with storage_app("transport_http", doorman) as app:
 
         @app.export(mod_name="M", api=True)
-        async def act(action: str, scope: str) -> str:
-            suffix = "config" if scope == "config" else "data"
+        async def act(action: str, scope: str, *, for_itself: bool = False) -> str:
+            if for_itself:
+                set_current_context(UserContext.system())
             owner = "alice" if scope.startswith("user_") else None
+            suffix = "config" if scope == "config" else "data"
             fh = FileHandlerV2(f"web.{suffix}", name="M", scope=scope, owner=owner)
-            await {"read": fh.aload, "write": fh.asave, "delete": fh.adelete_file}[action]()
+            found = await {
+                "read": fh.aload,
+                "list": partial(alist_files, "M", scope, owner=owner),
+                "write": fh.asave,
+                "delete": fh.adelete_file,
+            }[action]()
+            if action == "list":
+                assert found == [fh.filename]
             return current_session().user_id
 
         client = HttpClient(app)
         for scope, (readers, writers) in TABLE.items():
-            for asker, headers in HEADERS.items():
-                for action in ("write", "read", "delete"):
-                    answer = await client.post(
-                        "/api/M/act", json={"action": action, "scope": scope.value}, headers=headers
-                    )
-                    allowed = asker in (readers if action == "read" else writers).split()
+            for action in ("write", "read", "list", "delete"):
+                may = (readers if action in {"read", "list"} else writers).split()
+                for asker, headers in HEADERS.items():
+                    if action == "delete":  # there is something, whoever could not write it
+                        await ask(client, "write", scope, HEADERS["server"])
+                    status = await ask(client, action, scope, headers)
                     refusal = 401 if asker == "anonymous" else 403
-                    expected = 200 if allowed else refusal
-                    assert answer.status == expected, (scope, asker, action)
+                    known = "other" if asker == "pretender" else asker
+                    assert status == (200 if known in may else refusal), (scope, asker, action)
+
+
+async def ask(client, action, scope, headers):
+    answer = await client.post(
+        "/api/M/act",
+        json={"action": action, "scope": scope.value, "for_itself": headers is HEADERS["server"]},
+        headers=headers,
+    )
+    return answer.status
 
 
 HEADERS = {
+    "server": {},  # what an export does for itself, whoever calls it
     "owner": {"x-user": "alice"},
     "other": {"x-user": "bob"},
-    "anonymous": {},
+    "pretender": {"x-user": "system"},  # a user who has the server's name
+    "anonymous": {"x-level": "10"},
     "admin": {"x-user": "root", "x-level": "10"},
 }
 
