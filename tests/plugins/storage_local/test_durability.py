@@ -28,9 +28,23 @@ CHAOS = Path(__file__).with_name("chaos.py")
 KEY = file_key()
 
 
-def run(what: str, folder: Path, count: int = 0) -> dict[str, int]:
+TINY = ("unshare", "-rm", "sh", "-c", 'mount -t tmpfs -o size=64k tiny "$0" && exec "$@"')
+"""Runs a program with a tiny file system of its own at a folder."""
+
+
+def can_mount() -> bool:
+    if shutil.which("unshare") is None:
+        return False
+    with tempfile.TemporaryDirectory() as folder:
+        return (
+            subprocess.run([*TINY, folder, "true"], capture_output=True, check=False).returncode
+            == 0
+        )
+
+
+def run(what: str, folder: Path, count: int = 0, *, on: tuple[str, ...] = ()) -> dict[str, int]:
     done = subprocess.run(
-        [sys.executable, str(CHAOS), what, str(folder), str(count)],
+        [*on, sys.executable, str(CHAOS), what, str(folder), str(count)],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
@@ -68,8 +82,11 @@ def test_a_kill_at_any_moment_loses_nothing_that_was_acknowledged(tmp_path):
     assert found["acknowledged"] >= count
 
 
-def test_a_file_that_does_not_fit_is_refused_and_the_old_one_is_there(tmp_path):
-    assert run("full", tmp_path) == {"refused": 2}
+# A limit of the process everywhere; where it can be mounted, a file system without room as well.
+@pytest.mark.parametrize("what", ["full", *["filled"] * can_mount()])
+def test_a_file_that_does_not_fit_is_refused_and_the_old_one_is_there(tmp_path, what):
+    on = (*TINY, str(tmp_path)) if what == "filled" else ()
+    assert run(what, tmp_path, on=on) == {"refused": 2}
 
 
 def test_a_folder_that_may_only_be_read_can_be_read(open_folder):
