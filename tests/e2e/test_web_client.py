@@ -9,15 +9,15 @@ from textwrap import dedent
 from typing import Any
 
 import anyio
-import msgspec
 import pytest
 
-from pegboard import App, RequestData, Result, Session, hookimpl
-from pegboard.contracts.asgi import Route
+from pegboard import App, RequestData, Result
 from tests.e2e.browser import Browser, Page
 from tests.served import served
 
 CHAT = Path(__file__).parents[1] / "compat" / "mods" / "chat_module.py"
+
+PASSWORD = "correct horse battery"
 
 PAGE = """<!doctype html><title>Sample</title><link rel=icon href=data:,>
 <div id=out></div>
@@ -66,49 +66,15 @@ TB.events.on('tbjs:initialized', initializeChat, { once: true });
 </script>"""
 
 
-class Tokens:
-    """Says who asks by a bearer token that is good for one call; a stand-in for accounts."""
-
-    def __init__(self) -> None:
-        self.good = "first"
-        self.refreshed = 0
-
-    @hookimpl
-    def load_session(self, app: App, connection: Any) -> Any:
-        header = connection.headers.get("authorization")
-        return None if header is None else self._session(header)
-
-    async def _session(self, header: str) -> Session:
-        if header != f"Bearer {self.good}":
-            return Session()
-        return Session(user_name="ada", user_id="1", level=1, anonymous=False, validated=True)
-
-    @hookimpl
-    def asgi_routes(self, app: App) -> list[Route]:
-        return [Route(kind="http", prefix="/auth", asgi=self._exchange)]
-
-    async def _exchange(self, scope: Any, receive: Any, send: Any) -> None:
-        body = json.loads((await receive())["body"])
-        is_good = body == {"refresh_token": f"refresh {self.refreshed}"}
-        answer = Result.default_user_error("no", exec_code=401)
-        if is_good:
-            self.refreshed += 1
-            self.good = f"good {self.refreshed}"
-            refresh = f"refresh {self.refreshed}"
-            answer = Result.ok({"access_token": self.good, "refresh_token": refresh})
-        content = msgspec.json.encode(answer)
-        head = [(b"content-type", b"application/json")]
-        status = 200 if is_good else 401
-        await send({"type": "http.response.start", "status": status, "headers": head})
-        await send({"type": "http.response.body", "body": content})
-
-
 @contextmanager
 def running(
     tmp_path: Path, *, script: str = "", plugins: Any = (), mods: Any = (), port: int = 0
 ) -> Iterator[str]:
     names = ["transport_http", "transport_ws", "web_client", *plugins]
-    config = {"plugins": {"transport_http": {"retry": 0.05}}}
+    auth = {"sign_up": True, "argon2_memory": 64, "argon2_time": 1}
+    config = {"plugins": {"transport_http": {"retry": 0.05}, "auth": auth}}
+    if "auth" not in plugins:
+        del config["plugins"]["auth"]
     app = App("Web", project=tmp_path, plugins=names, mods=[*mods], config=config)
     app.export(mod_name="Pages", name="page", api=True)(
         lambda: Result.html(PAGE.format(script=script))
@@ -250,20 +216,44 @@ def test_a_file_is_uploaded_with_progress_and_broken_off(page: Page, tmp_path: P
         assert stopped["info"]["help_text"] == "the upload was broken off"
 
 
-def test_a_token_that_has_expired_is_exchanged_once_for_all(page: Page, tmp_path: Path) -> None:
-    tokens = Tokens()
-    with running(tmp_path, plugins=[tokens]) as address, opened(page, address):
+def test_a_token_that_is_good_no_more_is_exchanged_once_for_all(page: Page, tmp_path: Path) -> None:
+    with running(tmp_path, plugins=["auth"]) as address, opened(page, address):
         assert page.evaluate("TB.api.request('Sample', 'secret')")["info"]["exec_code"] == 401
-        page.evaluate("TB.state.set('user', {token: 'old', refreshToken: 'refresh 0'})")
+        page.evaluate(f"window.person = {{name: 'ada', password: {PASSWORD!r}}}, null")
+        page.evaluate("TB.api.request('/auth/sign-up', '', person)")
+        page.evaluate("TB.api.request('/auth/sign-out', '', {})")
+        tokens = page.evaluate("TB.api.request('/auth/token', '', person)")["result"]["data"]
+        refresh = json.dumps(tokens["refresh_token"])
+        page.evaluate(f"TB.state.set('user', {{token: 'old', refreshToken: {refresh}}})")
+        # exchanged twice, the token would have ended the session
         both = page.evaluate("Promise.all([1, 2, 3].map(() => TB.api.request('Sample', 'secret')))")
         assert [each["result"]["data"] for each in both] == ["ada"] * 3
-        assert tokens.refreshed == 1
-        tokens.good = "other"
-        page.evaluate("TB.state.set('user.refreshToken', 'stolen')")
+        page.evaluate("TB.state.set('user.token', 'old')")
+        assert page.evaluate("TB.api.request('Sample', 'secret')")["result"]["data"] == "ada"
+        page.evaluate("TB.state.set('user', {token: 'old', refreshToken: 'stolen'})")
         page.evaluate("TB.events.on('api:signedOut', () => seen.push('out')), null")
         refused = page.evaluate("TB.api.request('Sample', 'secret')")
         assert refused["info"]["exec_code"] == 401
         assert page.evaluate("[seen, TB.state.get('user.token')]") == [["out"], None]
+
+
+def test_a_token_goes_to_its_own_server_alone(page: Page, tmp_path: Path) -> None:
+    script = """
+    window.fetch = async (url, { headers }) => {
+      seen.push([String(url), headers.Authorization ?? null]);
+      return new Response(null, { status: 204 });
+    };"""
+    with running(tmp_path, script=script) as address, opened(page, address):
+        page.evaluate("TB.state.set('user.token', 'secret')")
+        for path in ("//evil.example/x", "/\\evil.example/x", "/\t/evil.example/x"):
+            page.evaluate(f"TB.api.request({json.dumps(path)}, '', null, 'GET')")
+        page.evaluate("TB.sse.connect('https://evil.example/stream', {reconnect: false}), null")
+        page.wait_for("seen.length === 4")
+        *ours, theirs = page.evaluate("seen")
+        assert theirs == ["https://evil.example/stream", None]
+        assert all(
+            url.startswith(f"{address}/") and token == "Bearer secret" for url, token in ours
+        )
 
 
 def test_a_stream_ends_where_the_server_says_so(page: Page, tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def minted(app: App, use: str, **changes: float | str) -> str:
     """Return a token signed with the right key."""
     values = {"sid": "s", "uid": "u", "issued": time.time(), "expires": time.time() + 60}
     claims = Claims(use=use, **{**values, **changes})
-    return accounts_of(app)._codec.sign(claims)
+    return accounts_of(app)._ring.codec().sign(claims)
 
 
 # -- tokens --------------------------------------------------------------------------------

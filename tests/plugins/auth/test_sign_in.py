@@ -203,7 +203,7 @@ async def test_a_cookie_that_gets_old_is_replaced_and_both_are_good(run_app):
         claims = Claims(
             use="session", sid=session.sid, uid=ada.uid, issued=now - 5, expires=now + 500
         )
-        old = accounts_of(app)._codec.sign(claims)
+        old = accounts_of(app)._ring.codec().sign(claims)
         browser = anybody(app, cookie=f"pegboard_session={old}")
         answer = await browser.get("/api/Me/maybe")
         fresh = set_cookies(answer)["pegboard_session"].split(";")[0]

@@ -9,12 +9,16 @@ import msgspec
 
 from pegboard import ANONYMOUS, Session
 from pegboard.errors import ForbiddenError, InputError, NotFoundError, UnauthorizedError
-from pegboard_auth._accounts import Accounts, Tokens
+from pegboard_auth._accounts import Accounts
 from pegboard_auth._address import LINK_PATH, link_url, local_path
+from pegboard_auth._admission import Tokens
+from pegboard_auth._cookie import DEVICE_LIFETIME
 from pegboard_auth._credential import Credential, Source, cookie_value, known_fields
+from pegboard_auth._provider import Trip
 
 if TYPE_CHECKING:
     from pegboard_auth._exchange import Exchange
+    from pegboard_auth._provider import Provider
     from pegboard_auth._reception import Reception
     from pegboard_auth._record import Account
 
@@ -22,7 +26,10 @@ __all__ = ["Action", "Actions", "Outcome", "Visit"]
 
 ADMIN = 10
 DAY = 86_400.0
+TRIP_LIFETIME = 600.0  # seconds that somebody may be at a provider
+CALLBACK = "/auth/callback"
 HOME = "/auth/account"
+SIGN_IN = "/auth/sign-in"
 USERS = "/auth/users"
 
 SIGN_IN_FIRST = "sign in first"
@@ -73,6 +80,7 @@ class Outcome(msgspec.Struct, kw_only=True):
     Attributes:
         data: What a program is told.
         onward: Where a browser goes.
+        leave: Address of somebody else where it goes in place of that.
         told: What a person is told on the page that they came from, in place of going on.
         secret: What they are shown there this once.
         cookies: Values of Set-Cookie headers.
@@ -80,6 +88,7 @@ class Outcome(msgspec.Struct, kw_only=True):
 
     data: Any = None
     onward: str = HOME
+    leave: str = ""
     told: str = ""
     secret: str = ""
     cookies: list[bytes] = []
@@ -104,8 +113,12 @@ class Actions:
             "/auth/sign-up": self.sign_up,
             "/auth/sign-out": self.sign_out,
             "/auth/token": self.token,
+            "/auth/provider": self.go_to_provider,
+            "/auth/send-link": self.send_link,
             "/auth/link": self.link,
             "/auth/account/password": self.change_password,
+            "/auth/account/mail": self.change_mail,
+            "/auth/account/connect": self.connect,
             "/auth/account/end-session": self.end_session,
             "/auth/account/end-others": self.end_others,
             "/auth/account/add-key": self.add_key,
@@ -151,7 +164,7 @@ class Actions:
             await self._accounts.end(session.user_id, session.session_id, actor=actor)
         scope, jar = visit.exchange.scope, self._reception.cookies
         gone = jar.write(scope, jar.name(scope), "", max_age=0)
-        return Outcome(data={"valid": False}, onward="/auth/sign-in", cookies=[gone])
+        return Outcome(data={"valid": False}, onward=SIGN_IN, cookies=[gone])
 
     async def token(self, visit: Visit) -> Outcome:
         """Give tokens to a program: for a name and password, or a refresh token."""
@@ -169,13 +182,29 @@ class Actions:
 
     async def link(self, visit: Visit) -> Outcome:
         """Use a one-time link."""
+        code = visit.text("code")
+        purpose = (await self._accounts.look_at_link(code)).purpose
         account = await self._accounts.use_link(
-            visit.text("code"),
+            code,
             name=visit.text("name", ""),
             password=visit.text("password", ""),
             actor=visit.exchange.actor(),
         )
-        return await self._welcome(visit, account, HOME)
+        if purpose != "mail":
+            return await self._welcome(visit, account, HOME)
+        onward = SIGN_IN if visit.session.anonymous else HOME
+        return Outcome(data={"mail": account.mail}, onward=onward, told="The address is yours.")
+
+    async def send_link(self, visit: Visit) -> Outcome:
+        """Send a link to whoever has forgotten something; tell nobody whether there was one."""
+        self._reception.post.check()
+        name, actor = visit.text("name"), visit.exchange.actor()
+        made = await self._accounts.ask_for_link(name, actor=actor)
+        if made is not None:
+            account, code = made
+            self._reception.post.send(account.mail or "", "sign_in", code)
+        told = "If that is an account with a mail address, a link is on its way there."
+        return Outcome(onward=SIGN_IN, told=told)
 
     async def validate(self, visit: Visit) -> Outcome:
         """Begin a session of a browser for whoever shows a good token."""
@@ -188,8 +217,58 @@ class Actions:
             raise UnauthorizedError("show a token that is good")
         if visit.text("Username", session.user_name) != session.user_name:
             raise UnauthorizedError("the token is that of somebody else")
-        account = await self._accounts.get(session.user_id)
-        return await self._welcome(visit, account, HOME)
+        sid, uid = session.session_id, session.user_id
+        value = await self._accounts.cookie(sid, uid)  # of the same session, with which it ends
+        return Outcome(data=_shown(session), cookies=[self._session_cookie(visit, value)])
+
+    # -- at a provider ---------------------------------------------------------------------
+
+    async def go_to_provider(self, visit: Visit) -> Outcome:
+        """Send somebody to sign in elsewhere."""
+        return await self._leave(visit, local_path(visit.text("next", ""), HOME))
+
+    async def connect(self, visit: Visit) -> Outcome:
+        """Send somebody elsewhere, to sign in with that account from now on."""
+        return await self._leave(visit, HOME, uid=_signed_in(visit).user_id)
+
+    async def come_back(self, visit: Visit) -> Outcome:
+        """Let somebody in who comes back from a provider."""
+        exchange, jar = visit.exchange, self._reception.cookies
+        name = jar.trip_name(exchange.scope)
+        kept = await self._accounts.unseal(_cookie(exchange, name) or "")
+        trip = msgspec.convert(kept, Trip)
+        provider = self._provider(trip.provider)
+        profile = await provider.profile(trip, exchange.query, self._redirect_uri())
+        if trip.uid:
+            await self._accounts.connect(trip.uid, profile, actor=exchange.actor(trip.uid))
+            outcome = Outcome()
+        else:
+            config = self._config.providers[trip.provider]
+            account = await self._accounts.sign_in_by(
+                profile, sign_up=config.sign_up, by_mail=config.by_mail, actor=exchange.actor()
+            )
+            outcome = await self._welcome(visit, account, trip.onward)
+        outcome.cookies.append(jar.write(exchange.scope, name, "", max_age=0, comes_back=True))
+        return outcome
+
+    async def _leave(self, visit: Visit, onward: str, *, uid: str = "") -> Outcome:
+        scope, jar = visit.exchange.scope, self._reception.cookies
+        trip = Trip.begin(visit.text("provider"), onward, uid)
+        address = await self._provider(trip.provider).address(trip, self._redirect_uri())
+        value = await self._accounts.seal(msgspec.structs.asdict(trip), TRIP_LIFETIME)
+        name = jar.trip_name(scope)
+        cookie = jar.write(scope, name, value, max_age=TRIP_LIFETIME, comes_back=True)
+        return Outcome(data={"url": address}, leave=address, cookies=[cookie])
+
+    def _provider(self, name: str) -> Provider:
+        known = self._reception.providers.get(name)
+        if known is None:
+            msg = "there is no such provider here"
+            raise NotFoundError(msg)
+        return known
+
+    def _redirect_uri(self) -> str:
+        return self._config.public_url.rstrip("/") + CALLBACK
 
     # -- one's own account -----------------------------------------------------------------
 
@@ -204,6 +283,16 @@ class Actions:
             actor=visit.exchange.actor(session.user_id),
         )
         return Outcome(told="The password was changed, and all other sessions have ended.")
+
+    async def change_mail(self, visit: Visit) -> Outcome:
+        """Send a link to a mail address, to see whose it is."""
+        session, mail = _signed_in(visit), visit.text("mail")
+        self._reception.post.check()
+        actor = visit.exchange.actor(session.user_id)
+        await self._accounts.confirm(session.user_id, visit.text("current", ""), actor=actor)
+        code = await self._accounts.link_to_mail(session.user_id, mail, actor=actor)
+        self._reception.post.send(mail.strip(), "mail", code)
+        return Outcome(told="A link is on its way there. Open it to confirm the address.")
 
     async def end_session(self, visit: Visit) -> Outcome:
         """End one of one's own sessions."""
@@ -224,7 +313,7 @@ class Actions:
         """Make an API key."""
         session = _signed_in(visit)
         scopes = visit.fields.get("scopes", "")
-        named = scopes.split() if isinstance(scopes, str) else msgspec.convert(scopes, list[str])
+        named = scopes.split() if isinstance(scopes, str) else _texts("scopes", scopes)
         days = visit.number("days", 90)
         key = await self._accounts.add_key(
             session.user_id,
@@ -251,8 +340,11 @@ class Actions:
         """Make an account, and a link with which its owner sets the password."""
         actor = visit.exchange.actor(_admin(visit).user_id)
         name, level = visit.text("name"), visit.number("level", 1)
-        account = await self._accounts.add(name, level=level, actor=actor)
+        mail = visit.text("mail", "") or None
+        account = await self._accounts.add(name, level=level, mail=mail, actor=actor)
         code = await self._accounts.link("password", account.uid, actor=actor)
+        if mail is not None and self._reception.post.is_open:
+            self._reception.post.send(mail, "password", code)
         return self._with_link(visit, account, code)
 
     async def set_level(self, visit: Visit) -> Outcome:
@@ -293,20 +385,21 @@ class Actions:
             instead=before.session_id if is_browser else "",
             actor=exchange.actor(account.uid),
         )
-        scope, config = exchange.scope, self._config
-        device = self._accounts.device_token(account.uid, self._device(exchange))
-        year = config.session_lifetime * 12
+        scope = exchange.scope
+        device = await self._accounts.device_token(account.uid, self._device(exchange))
         cookies = [
-            jar.write(scope, jar.name(scope), value, max_age=config.session_idle),
-            jar.write(scope, jar.device_name(scope), device, max_age=year),
+            self._session_cookie(visit, value),
+            jar.write(scope, jar.device_name(scope), device, max_age=DEVICE_LIFETIME),
         ]
         data = {"user_name": account.name, "level": account.level, "user_id": account.uid}
         return Outcome(data=data, onward=onward, cookies=cookies)
 
+    def _session_cookie(self, visit: Visit, value: str) -> bytes:
+        scope, jar = visit.exchange.scope, self._reception.cookies
+        return jar.write(scope, jar.name(scope), value, max_age=self._config.session_idle)
+
     def _device(self, exchange: Exchange) -> str | None:
-        jar = known_fields(exchange.scope["headers"]).get(b"cookie", b"")
-        value = cookie_value(jar, self._reception.cookies.device_name(exchange.scope))
-        return None if value is None else value.decode("latin-1")
+        return _cookie(exchange, self._reception.cookies.device_name(exchange.scope))
 
     def _with_link(self, visit: Visit, account: Account, code: str) -> Outcome:
         scope = visit.exchange.scope
@@ -336,6 +429,23 @@ def _admin(visit: Visit) -> Session:
 
 def _is_key(session: Session) -> bool:
     return bool(session.get("source") == "key")
+
+
+def _cookie(exchange: Exchange, name: bytes) -> str | None:
+    value = cookie_value(known_fields(exchange.scope["headers"]).get(b"cookie", b""), name)
+    return None if value is None else value.decode("latin-1")
+
+
+def _texts(name: str, value: Any) -> list[str]:
+    try:
+        return msgspec.convert(value, list[str])
+    except msgspec.ValidationError as error:
+        msg = f"{name} has to be a list of texts, or one text"
+        raise InputError(msg) from error
+
+
+def _shown(session: Session) -> dict[str, Any]:
+    return {"user_name": session.user_name, "level": session.level, "user_id": session.user_id}
 
 
 def _about(account: Account, told: str) -> Outcome:

@@ -11,7 +11,7 @@ from hashlib import sha256
 from pegboard_auth._peer import network_of
 from pegboard_auth._policy import name_key
 from pegboard_auth._rate import Rate
-from pegboard_database import Transaction
+from pegboard_database import Changes
 
 __all__ = ["subjects", "take"]
 
@@ -33,7 +33,7 @@ def subjects(
     return [(f"client {network_of(client)}", per_client), (target, per_account)]
 
 
-def take(transaction: Transaction, counted: list[tuple[str, Rate]], now: float) -> float:
+def take(transaction: Changes, counted: list[tuple[str, Rate]], now: float) -> float:
     """Count a sign-in; return the seconds to wait, 0 where it may go on.
 
     One that may not go on is not counted for those who had room for it.
@@ -48,7 +48,7 @@ def take(transaction: Transaction, counted: list[tuple[str, Rate]], now: float) 
     if not any(waits):
         transaction.execute_many(
             "insert into attempts values (?, ?)"
-            " on conflict do update set full_until = excluded.full_until",
+            " on conflict (subject) do update set full_until = excluded.full_until",
             updates,
         )
     return max(waits)

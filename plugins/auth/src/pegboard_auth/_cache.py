@@ -71,11 +71,9 @@ class SessionCache:
         for each in gone:
             del self._known[each]
 
-    def clear(self) -> Collection[str]:
-        """Forget everything, and return the accounts, sessions and keys that it hung on."""
-        subjects = {subject for known in self._known.values() for subject in known.subjects}
+    def clear(self) -> None:
+        """Forget everything."""
         self._known.clear()
-        return subjects
 
     def __len__(self) -> int:
         return len(self._known)

@@ -14,6 +14,7 @@ from pegboard.errors import PegboardError
 from pegboard_auth._accounts import Accounts
 from pegboard_auth._address import link_url
 from pegboard_auth._policy import LEVELS
+from pegboard_auth._post import LinkPost
 from pegboard_auth._record import Account
 from pegboard_auth._trail import Actor
 
@@ -37,7 +38,7 @@ _level = click.Choice([str(level) for level in LEVELS])
 
 @click.group()
 def users() -> None:
-    """Add, list, level, disable and reset accounts.
+    """Add, list, level, disable and reset accounts, and renew the keys that sign.
 
     A running server knows of each change within a second. Passwords are never typed here: whoever
     an account is for sets one with a link that is good once.
@@ -47,13 +48,14 @@ def users() -> None:
 @users.command()
 @click.argument("name")
 @click.option("--level", type=_level, default="1", show_default=True, help="1, 5 or 10.")
+@click.option("--mail", help="Mail address; the link is sent there where a mail server is set.")
 @_project
-def add(name: str, level: str, project: Path) -> None:
+def add(name: str, level: str, mail: str | None, project: Path) -> None:
     """Add an account, and print the link to set its password."""
 
     async def work(app: App, accounts: Accounts) -> None:
-        account = await accounts.add(name, level=int(level), actor=ACTOR)
-        _tell_link(app, account, await accounts.link("password", account.uid, actor=ACTOR))
+        account = await accounts.add(name, level=int(level), mail=mail, actor=ACTOR)
+        await _hand_out(app, account, await accounts.link("password", account.uid, actor=ACTOR))
 
     _with_accounts(project, work)
 
@@ -112,7 +114,40 @@ def reset(name: str, project: Path) -> None:
 
     async def work(app: App, accounts: Accounts) -> None:
         account = await accounts.find(name)
-        _tell_link(app, account, await accounts.reset(account.uid, actor=ACTOR))
+        await _hand_out(app, account, await accounts.reset(account.uid, actor=ACTOR))
+
+    _with_accounts(project, work)
+
+
+@users.command()
+@click.argument("name")
+@click.argument("address", required=False)
+@_project
+def mail(name: str, address: str | None, project: Path) -> None:
+    """Note where an account gets mail; without ADDRESS, nowhere."""
+
+    async def work(app: App, accounts: Accounts) -> None:
+        account = await accounts.find(name)
+        changed = await accounts.set_mail(account.uid, address, actor=ACTOR)
+        click.echo(f"{changed.name} gets mail at {changed.mail or 'no address'}")
+
+    _with_accounts(project, work)
+
+
+@users.command()
+@click.option("--grace", type=click.FloatRange(min=0), help="Seconds; by default `session_idle`.")
+@_project
+def rotate_keys(grace: float | None, project: Path) -> None:
+    """Sign sessions and tokens with a new key from now on.
+
+    What older keys have signed stays good for a time of grace, in which sessions that are used
+    get the new signature. With --grace 0, for keys that were copied, all sessions end at once.
+    """
+
+    async def work(app: App, accounts: Accounts) -> None:
+        seconds = app.settings("auth").session_idle if grace is None else grace
+        older = await accounts.rotate_keys(grace=seconds, actor=ACTOR)
+        click.echo(f"a new key signs; {older} older ones are good for {seconds:g} s at most")
 
     _with_accounts(project, work)
 
@@ -128,7 +163,12 @@ def _with_accounts(project: Path, work: Callable[[App, Accounts], Awaitable[T]])
         raise click.ClickException(str(error)) from error
 
 
-def _tell_link(app: App, account: Account, code: str) -> None:
+async def _hand_out(app: App, account: Account, code: str) -> None:
+    post = LinkPost(app, app.settings("auth"))
+    if account.mail and post.is_open:
+        await post.deliver(account.mail, "password", code)
+        click.echo(f"a link was sent to {account.mail}")
+        return
     base = app.settings("auth").public_url or DEFAULT_URL
     minutes = int(app.settings("auth").link_lifetime // 60)
     click.echo(f"{account.name} sets a password within {minutes} minutes here:", err=True)

@@ -9,8 +9,9 @@ if TYPE_CHECKING:
 
     from pegboard_auth.config import AuthConfig
 
-__all__ = ["CookieJar", "is_secure"]
+__all__ = ["DEVICE_LIFETIME", "CookieJar", "is_secure"]
 
+DEVICE_LIFETIME = 365 * 86_400.0  # seconds that a device is known after it has signed in
 SECURE_SCHEMES = frozenset({"https", "wss"})
 
 
@@ -48,9 +49,29 @@ class CookieJar:
         setting = self._config.cookie_secure
         return is_secure(scope) if setting == "auto" else setting == "always"
 
-    def write(self, scope: Mapping[str, Any], name: bytes, value: str, *, max_age: float) -> bytes:
-        """Return the value of a Set-Cookie header; an age of 0 deletes the cookie."""
-        same_site = self._config.cookie_same_site.capitalize()
+    def trip_name(self, scope: Mapping[str, Any]) -> bytes:
+        """Return the name of the cookie that a browser keeps while its user is at a provider."""
+        return self.name(scope) + b"_trip"
+
+    def write(
+        self,
+        scope: Mapping[str, Any],
+        name: bytes,
+        value: str,
+        *,
+        max_age: float,
+        comes_back: bool = False,
+    ) -> bytes:
+        """Return the value of a Set-Cookie header.
+
+        Args:
+            scope: The request.
+            name: Name of the cookie.
+            value: Its value.
+            max_age: Seconds that it is kept; 0 deletes it.
+            comes_back: Whether it is shown when another site leads back here.
+        """
+        same_site = "Lax" if comes_back else self._config.cookie_same_site.capitalize()
         parts = [
             f"{name.decode()}={value}",
             "Path=/",

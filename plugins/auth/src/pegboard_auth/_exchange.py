@@ -148,8 +148,7 @@ class Exchange:
     async def respond(self, response: Response) -> None:
         """Send the answer; a client that has gone gets none."""
         headers = [*self.scope.get(RESPONSE_HEADERS, ()), *response.headers, *SECURITY]
-        if response.status != 304:
-            headers.append((b"content-length", b"%d" % len(response.body)))
+        headers.append((b"content-length", b"%d" % len(response.body)))
         start = {"type": "http.response.start", "status": response.status, "headers": headers}
         body = b"" if self.method == "HEAD" else response.body
         with suppress(OSError):  # by ASGI 2.4: nobody is there to take it

@@ -8,6 +8,8 @@ from time import monotonic, time
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from pegboard import Session
 from pegboard.errors import ForbiddenError, UnauthorizedError, UnavailableError
 from pegboard_auth._cache import Known, SessionCache
@@ -17,8 +19,8 @@ from pegboard_auth._key_table import key_standing, subject_of
 from pegboard_auth._opaque import Opaque
 from pegboard_auth._origin import judge
 from pegboard_auth._scope_rule import covers
-from pegboard_auth._session_table import Standing, standing_of
-from pegboard_auth._token import Claims, TokenCodec, TokenError
+from pegboard_auth._session_table import Standing, own_subject, standing_of
+from pegboard_auth._token import Claims, TokenError, Use
 from pegboard_auth._trail import last_change
 
 if TYPE_CHECKING:
@@ -26,8 +28,9 @@ if TYPE_CHECKING:
     from pegboard.contracts.asgi import Scope
     from pegboard_auth._cookie import CookieJar
     from pegboard_auth._feed import ChangeFeed
+    from pegboard_auth._key_ring import KeyRing
     from pegboard_auth.config import AuthConfig
-    from pegboard_database import Database, Snapshot
+    from pegboard_database import Records, Rows
 
 __all__ = ["Identity"]
 
@@ -47,7 +50,7 @@ class Identity:
     Args:
         config: The settings.
         database: Where sessions are.
-        codec: Checks tokens.
+        ring: Checks tokens.
         cookies: Names the cookie.
         cache: What is known already.
         feed: Says how long that may be trusted.
@@ -58,8 +61,8 @@ class Identity:
         self,
         config: AuthConfig,
         *,
-        database: Database,
-        codec: TokenCodec,
+        database: Records,
+        ring: KeyRing,
         cookies: CookieJar,
         cache: SessionCache,
         feed: ChangeFeed,
@@ -67,7 +70,7 @@ class Identity:
     ) -> None:
         self._config = config
         self._database = database
-        self._codec = codec
+        self._ring = ring
         self._cookies = cookies
         self._cache = cache
         self._feed = feed
@@ -180,20 +183,23 @@ class Identity:
 
     async def _by_token(self, source: Source, text: str) -> tuple[int, Known | None]:
         now = time()
-        claims = self._codec.check(text, "session" if source is Source.COOKIE else "access", now)
-        seq, standing = await self._database.aread(
-            lambda snapshot: (last_change(snapshot), standing_of(snapshot, claims.sid, now))
-        )
-        if standing is None or standing.uid != claims.uid:
-            return seq, None
-        return seq, self._known_by_claims(claims, standing, source)
+
+        def find(snapshot: Rows) -> tuple[int, Known | None]:
+            use: Use = "session" if source is Source.COOKIE else "access"
+            claims = self._ring.codec().check(text, use, now)
+            seq, standing = last_change(snapshot), standing_of(snapshot, claims.sid, now)
+            if standing is None or standing.uid != claims.uid:
+                return seq, None
+            return seq, self._known_by_claims(claims, standing, source)
+
+        return await self._database.aread(find)
 
     def _known_by_claims(self, claims: Claims, standing: Standing, source: Source) -> Known:
         is_cookie = source is Source.COOKIE
         session = _session(standing, claims.sid, "cookie" if is_cookie else "bearer")
         return Known(
             session,
-            (claims.sid, claims.uid),
+            (claims.sid, claims.uid, own_subject(claims.sid)),
             expires_at=min(claims.expires, standing.expires_at or NEVER),
             renew_at=claims.issued + self._config.rotate_after if is_cookie else NEVER,
             scopes=(),
@@ -205,7 +211,7 @@ class Identity:
             return 0, None
         now = time()
 
-        def find(snapshot: Snapshot) -> tuple[int, Known | None]:
+        def find(snapshot: Rows) -> tuple[int, Known | None]:
             found = key_standing(snapshot, key, now)
             return last_change(snapshot), None if found is None else Known(
                 _session(found.standing, subject_of(key.id), "key"),
@@ -219,12 +225,9 @@ class Identity:
 
     def _is_kept(self, credential: Credential, known: Known, seq: int) -> bool:
         """Remember, unless a change has come meanwhile that this may not have seen."""
-        if not self._cache and seq > self._feed.seq:
-            self._feed.seq = seq
         if seq < self._feed.seq:
             return False
         self._cache.put(credential, known)
-        self._feed.wake()
         return True
 
 
@@ -237,7 +240,7 @@ def _session(standing: Standing, sid: str, source: str) -> Session:
         SiID=sid,
         level=standing.level,
         user_name=standing.name,
-        extra_data=MappingProxyType({"source": source}),
+        extra_data=MappingProxyType({**msgspec.json.decode(standing.own), "source": source}),
         user_id=standing.uid,
         session_id=sid,
         cloudm_user_id=standing.uid,

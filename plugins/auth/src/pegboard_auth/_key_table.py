@@ -11,9 +11,18 @@ from pegboard_auth._opaque import Opaque
 from pegboard_auth._record import KeyRecord
 from pegboard_auth._session_table import Standing
 from pegboard_auth._trail import note_change
-from pegboard_database import Snapshot, Transaction
+from pegboard_database import Changes, Rows
 
-__all__ = ["KeyStanding", "add_key", "end_key", "end_keys", "key_standing", "keys_of", "subject_of"]
+__all__ = [
+    "KeyStanding",
+    "add_key",
+    "end_key",
+    "end_keys",
+    "expired_keys",
+    "key_standing",
+    "keys_of",
+    "subject_of",
+]
 
 TITLE_MAX = 80  # characters
 
@@ -31,7 +40,7 @@ class KeyStanding(msgspec.Struct, frozen=True):
 
 
 def add_key(
-    transaction: Transaction,
+    transaction: Changes,
     uid: str,
     *,
     title: str,
@@ -46,8 +55,9 @@ def add_key(
     Raises:
         InputError: If the account has as many as it may.
     """
-    query = "select count(*) from api_keys where uid = ? and ended_at is null"
-    if transaction.value(query, uid) >= most:
+    query = """select count(*) from api_keys where uid = ? and ended_at is null
+        and (expires_at is null or expires_at > ?)"""
+    if transaction.value(query, uid, now) >= most:
         msg = f"an account has at most {most} API keys: delete one first"
         raise InputError(msg)
     key = Opaque.make("pbk")
@@ -65,7 +75,7 @@ def add_key(
     return key
 
 
-def keys_of(snapshot: Snapshot, uid: str) -> list[KeyRecord]:
+def keys_of(snapshot: Rows, uid: str) -> list[KeyRecord]:
     """Return the API keys of an account that were not deleted, the newest first."""
     rows = snapshot.all(
         """select id, title, level, scopes, created_at, expires_at from api_keys
@@ -85,7 +95,7 @@ def keys_of(snapshot: Snapshot, uid: str) -> list[KeyRecord]:
     ]
 
 
-def end_key(transaction: Transaction, uid: str, key_id: str, now: float) -> bool:
+def end_key(transaction: Changes, uid: str, key_id: str, now: float) -> bool:
     """Delete an API key of an account; False if it has none of that id."""
     ended = transaction.execute(
         "update api_keys set ended_at = ? where id = ? and uid = ? and ended_at is null",
@@ -98,10 +108,16 @@ def end_key(transaction: Transaction, uid: str, key_id: str, now: float) -> bool
     return bool(ended)
 
 
-def end_keys(transaction: Transaction, uid: str, now: float) -> int:
+def end_keys(transaction: Changes, uid: str, now: float) -> int:
     """Delete all API keys of an account; return how many."""
     rows = transaction.all("select id from api_keys where uid = ? and ended_at is null", uid)
     return sum(end_key(transaction, uid, key_id, now) for (key_id,) in rows)
+
+
+def expired_keys(snapshot: Rows, after: float, until: float) -> list[str]:
+    """Return the keys that have reached their end in a span of time, as subjects."""
+    query = "select id from api_keys where expires_at > ? and expires_at <= ?"
+    return [subject_of(key_id) for (key_id,) in snapshot.all(query, after, until)]
 
 
 def subject_of(key_id: str) -> str:
@@ -109,10 +125,11 @@ def subject_of(key_id: str) -> str:
     return f"key:{key_id}"
 
 
-def key_standing(snapshot: Snapshot, key: Opaque, now: float) -> KeyStanding | None:
+def key_standing(snapshot: Rows, key: Opaque, now: float) -> KeyStanding | None:
     """Return who an API key stands for, None where it is not good."""
     row = snapshot.first(
-        """select a.uid, a.name, min(a.level, k.level), k.expires_at, k.digest, k.scopes
+        """select a.uid, a.name, case when a.level < k.level then a.level else k.level end,
+            k.expires_at, k.digest, k.scopes
             from api_keys k join accounts a using (uid)
             where k.id = ? and k.ended_at is null and (k.expires_at is null or k.expires_at > ?)
             and a.disabled_at is null""",

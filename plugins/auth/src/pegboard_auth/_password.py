@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
+from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
 
 import anyio
@@ -38,6 +39,7 @@ class Passwords:
         self._limiter = anyio.CapacityLimiter(config.password_threads)
         self._queue = config.password_queue
         self._nobody: str | None = None
+        self._making = Lock()
 
     @cached_property
     def _hasher(self) -> PasswordHasher:
@@ -73,23 +75,21 @@ class Passwords:
         """Whether a hash was made with other settings than those of now."""
         return self._hasher.check_needs_rehash(known)
 
-    async def warm(self) -> None:
-        """Make the hash that nobody's password is compared with."""
-        await self._in_thread(self._for_nobody)
-
     def _check(self, known: str | None, password: str) -> bool:
         from argon2.exceptions import InvalidHashError, VerificationError
 
+        nobody = self._for_nobody()  # made by the first check, whoever is asked for
         try:
-            self._hasher.verify(known or self._for_nobody(), password)
+            self._hasher.verify(known or nobody, password)
         except (VerificationError, InvalidHashError, UnicodeEncodeError):
             return False
         return known is not None
 
     def _for_nobody(self) -> str:
-        if self._nobody is None:
-            self._nobody = self._hasher.hash("the password of nobody")
-        return self._nobody
+        with self._making:
+            if self._nobody is None:
+                self._nobody = self._hasher.hash("the password of nobody")
+            return self._nobody
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         if self._limiter.statistics().tasks_waiting >= self._queue:

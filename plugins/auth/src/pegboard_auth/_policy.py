@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
+from itertools import count
 
 from pegboard.errors import InputError
 
-__all__ = ["LEVELS", "check_level", "check_name", "check_password", "name_key", "normalized"]
+__all__ = [
+    "LEVELS",
+    "check_level",
+    "check_mail",
+    "check_name",
+    "check_password",
+    "free_name",
+    "name_key",
+    "normalized",
+]
 
 LEVELS = {1: "user", 5: "moderator", 10: "administrator"}
 """Levels that an account may have, with what people call them."""
@@ -30,22 +41,57 @@ COMMON = frozenset(_TRIED_FIRST.split())
 
 _SPACES = re.compile(r"\s+")
 _REFUSED = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
+_INVISIBLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0"
+    "\U000e0100-\U000e01ef]"
+)
+"""What is drawn as nothing and is not in those: Default_Ignorable_Code_Point, and blank Braille."""
+_MAIL = re.compile(r"[^\s@<>()\[\],;:\\\"]{1,64}@[^\s@<>()\[\],;:\\\"]{1,190}")
 
 
 def check_name(name: str) -> str:
     """Return a name as it is shown.
 
     Raises:
-        InputError: If it is empty, too long, or has characters that nobody can see.
+        InputError: If it is empty, too long, has characters that nobody can see, or has neither
+            letters nor digits. Letters of other alphabets that look alike are not compared.
     """
     shown = _SPACES.sub(" ", unicodedata.normalize("NFC", name)).strip()
     if not shown or len(shown) > NAME_MAX:
         msg = f"a name has from 1 to {NAME_MAX} characters"
         raise InputError(msg)
-    if any(unicodedata.category(each) in _REFUSED for each in name):
+    if not any(each.isalnum() for each in shown):
+        msg = "a name has at least one letter or digit"
+        raise InputError(msg)
+    if _INVISIBLE.search(name) or any(unicodedata.category(each) in _REFUSED for each in name):
         msg = "a name has no control characters, line breaks or invisible characters"
         raise InputError(msg)
     return shown
+
+
+def free_name(wanted: str, is_taken: Callable[[str], bool]) -> str:
+    """Return a name that nobody has, as near as can be to one that comes from elsewhere."""
+    visible = "".join(each for each in wanted if unicodedata.category(each) not in _REFUSED)
+    try:
+        base = check_name(_INVISIBLE.sub("", visible)[: NAME_MAX - 8])
+    except InputError:
+        base = "user"
+    names = (base if number == 1 else f"{base} {number}" for number in count(1))
+    return next(name for name in names if not is_taken(name))
+
+
+def check_mail(mail: str) -> str:
+    """Return a mail address; whether anybody reads it is for a link to show.
+
+    Raises:
+        InputError: If it is none.
+    """
+    address = unicodedata.normalize("NFC", mail).strip()
+    hidden = any(unicodedata.category(each) in _REFUSED for each in address)
+    if hidden or not _MAIL.fullmatch(address):
+        msg = "this is no mail address: write it like ada@example.org"
+        raise InputError(msg)
+    return address
 
 
 def name_key(name: str) -> str:

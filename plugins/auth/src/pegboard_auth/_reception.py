@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
+from pathlib import Path
 from time import time
 from typing import TYPE_CHECKING
 
@@ -18,15 +19,15 @@ from pegboard_auth._cache import SessionCache
 from pegboard_auth._cookie import CookieJar
 from pegboard_auth._feed import ChangeFeed
 from pegboard_auth._identity import Identity
-from pegboard_auth._key_ring import load_codec
+from pegboard_auth._key_ring import KeyRing
 from pegboard_auth._password import Passwords
+from pegboard_auth._post import LinkPost
+from pegboard_auth._provider import Provider
 from pegboard_auth._schema import SCHEMA
 from pegboard_auth._trail import forget_old
-from pegboard_database import Database
+from pegboard_database import Records, open_records
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from pegboard import App
     from pegboard_auth.config import AuthConfig
 
@@ -51,24 +52,28 @@ class Reception:
         cookies: Names and writes the cookies.
         accounts: The accounts.
         identity: Says who asks.
+        post: Sends links by mail.
+        providers: Where else people may sign in, by name.
     """
 
-    def __init__(self, app: App, config: AuthConfig, database: Database) -> None:
+    def __init__(self, app: App, config: AuthConfig, database: Records) -> None:
         self.app = app
         self.config = config
         self.cookies = CookieJar(config)
         self._database = database
         self._cache = SessionCache(config.cached_sessions)
         self._feed = ChangeFeed(database, self._cache, self._tell)
-        codec = load_codec(_folder(app) / "keys.json")
+        ring = KeyRing(Path(config.keys) if config.keys else _folder(app) / "keys.json")
         passwords = Passwords(config)
         self.accounts = Accounts(
-            config, database=database, codec=codec, passwords=passwords, feed=self._feed
+            config, database=database, ring=ring, passwords=passwords, feed=self._feed
         )
+        self.post = LinkPost(app, config)
+        self.providers = {name: Provider(each) for name, each in config.providers.items()}
         self.identity = Identity(
             config,
             database=database,
-            codec=codec,
+            ring=ring,
             cookies=self.cookies,
             cache=self._cache,
             feed=self._feed,
@@ -84,7 +89,7 @@ class Reception:
             ConfigError: If keys or database cannot be read.
         """
         path = _folder(app) / "accounts.db"
-        database = await to_thread.run_sync(lambda: Database(path, SCHEMA))
+        database = await to_thread.run_sync(lambda: open_records(path, config.url, SCHEMA))
         async with database:
             reception = await to_thread.run_sync(lambda: cls(app, config, database))
             async with reception.open():
@@ -96,6 +101,7 @@ class Reception:
         withdraw = self.app.provide(Accounts, self.accounts)
         try:
             async with anyio.create_task_group() as tasks:
+                await self._feed.read()
                 tasks.start_soon(self._feed.run, name="changes of sessions")
                 tasks.start_soon(self._sweep, name="sweep of sessions")
                 yield
@@ -103,9 +109,18 @@ class Reception:
         finally:
             withdraw()
 
+    def follow_from(self, previous: Reception) -> None:
+        """Miss no change that another one has not told of."""
+        self._feed.follow_from(previous._feed)
+
+    @property
+    def provider_titles(self) -> list[tuple[str, str]]:
+        """Where else people may sign in: names in the settings, and what people read."""
+        return [(name, each.title or name) for name, each in self.config.providers.items()]
+
     def checks(self) -> list[HealthCheck]:
         """Return whether the accounts can be read, and sessions followed."""
-        waiting = self._database.statistics().waiting
+        waiting = self._database.waiting()
         detail = f"{len(self._cache)} sessions in memory, {waiting} writes wait"
         return [HealthCheck(name="accounts", ok=True, detail=detail)]
 

@@ -17,6 +17,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
         has_password: Whether a password was set.
         disabled: Whether it is kept out.
         created_at: When it was made, seconds since 1970.
+        mail: Where it gets mail, None for nowhere.
     """
 
     uid: str
@@ -25,6 +26,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     has_password: bool
     disabled: bool
     created_at: float
+    mail: str | None = None
 
 
 class SessionRecord(msgspec.Struct, frozen=True, kw_only=True):

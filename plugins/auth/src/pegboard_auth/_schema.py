@@ -92,5 +92,33 @@ create table audit (
 create index audit_by_time on audit (at);
 """
 
-SCHEMA = Schema("auth", [_FIRST])
+_SECOND = """
+create table change_count (value integer not null);
+insert into change_count select coalesce(max(seq), 0) from changes;
+
+alter table accounts add column mail text;
+alter table accounts add column mail_key text;
+create unique index accounts_by_mail on accounts (mail_key);
+drop view accounts_shown;
+create view accounts_shown as
+    select uid, name, name_key, level, password is not null as has_password,
+        disabled_at is not null as disabled, created_at, mail
+    from accounts;
+
+alter table sessions add column own text not null default '{}';
+alter table links add column detail text not null default '';
+
+create table identities (
+    issuer text not null,
+    subject text not null,
+    uid text not null references accounts on delete cascade,
+    created_at real not null,
+    primary key (issuer, subject)
+) strict, without rowid;
+create index identities_of on identities (uid);
+create index api_keys_by_end on api_keys (expires_at);
+"""
+"""Since then: changes numbered without gaps, mail, values of mods, accounts at other providers."""
+
+SCHEMA = Schema("auth", [_FIRST, _SECOND])
 """All of them."""

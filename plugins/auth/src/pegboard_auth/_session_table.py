@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import secrets
+from typing import Any
 
 import msgspec
 
 from pegboard_auth._opaque import Opaque
 from pegboard_auth._record import SessionRecord
 from pegboard_auth._trail import Actor, note_change
-from pegboard_database import Snapshot, Transaction
+from pegboard_database import Changes, Rows
 
 __all__ = [
     "Refreshed",
@@ -18,13 +19,18 @@ __all__ = [
     "add_session",
     "end_session",
     "end_sessions",
+    "expired",
+    "own_subject",
+    "own_values",
     "renew_session",
     "sessions_of",
+    "set_own_values",
     "standing_of",
     "use_refresh",
 ]
 
 AGENT_MAX = 200  # characters
+ALL = 1 << 31  # rows: more than there can be
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -35,12 +41,14 @@ class Standing(msgspec.Struct, frozen=True):
         name: Its name.
         level: Its level.
         expires_at: When the session or key ends, None for never.
+        own: What mods keep in the session, as JSON.
     """
 
     uid: str
     name: str
     level: int
     expires_at: float | None
+    own: str = "{}"
 
 
 class Refreshed(msgspec.Struct, frozen=True):
@@ -60,7 +68,7 @@ class Refreshed(msgspec.Struct, frozen=True):
 
 
 def add_session(
-    transaction: Transaction,
+    transaction: Changes,
     uid: str,
     *,
     kind: str,
@@ -72,7 +80,8 @@ def add_session(
     """Begin a session, and end the oldest where an account has too many; return its id."""
     sid = secrets.token_hex(16)
     transaction.execute(
-        "insert into sessions values (?, ?, ?, ?, ?, ?, ?, ?, null, null)",
+        "insert into sessions (sid, uid, kind, created_at, seen_at, expires_at, client, agent)"
+        " values (?, ?, ?, ?, ?, ?, ?, ?)",
         sid,
         uid,
         kind,
@@ -84,9 +93,10 @@ def add_session(
     )
     surplus = transaction.all(
         """select sid from sessions where uid = ? and ended_at is null
-            order by sid = ? desc, seen_at desc, sid limit -1 offset ?""",
+            order by sid = ? desc, seen_at desc, sid limit ? offset ?""",
         uid,
         sid,
+        ALL,
         most,
     )
     for (old,) in surplus:
@@ -94,12 +104,12 @@ def add_session(
     return sid
 
 
-def renew_session(transaction: Transaction, sid: str, now: float) -> None:
+def renew_session(transaction: Changes, sid: str, now: float) -> None:
     """Note that a session is in use."""
     transaction.execute("update sessions set seen_at = ? where sid = ?", now, sid)
 
 
-def end_session(transaction: Transaction, sid: str, why: str, now: float) -> bool:
+def end_session(transaction: Changes, sid: str, why: str, now: float) -> bool:
     """End a session; False if it has ended or never was."""
     ended = transaction.execute(
         "update sessions set ended_at = ?, ended_why = ? where sid = ? and ended_at is null",
@@ -112,7 +122,7 @@ def end_session(transaction: Transaction, sid: str, why: str, now: float) -> boo
     return bool(ended)
 
 
-def end_sessions(transaction: Transaction, uid: str, why: str, now: float, *, but: str = "") -> int:
+def end_sessions(transaction: Changes, uid: str, why: str, now: float, *, but: str = "") -> int:
     """End all sessions of an account, but for one; return how many."""
     rows = transaction.all(
         "select sid from sessions where uid = ? and ended_at is null and sid != ?", uid, but
@@ -120,7 +130,7 @@ def end_sessions(transaction: Transaction, uid: str, why: str, now: float, *, bu
     return sum(end_session(transaction, sid, why, now) for (sid,) in rows)
 
 
-def sessions_of(snapshot: Snapshot, uid: str, now: float) -> list[SessionRecord]:
+def sessions_of(snapshot: Rows, uid: str, now: float) -> list[SessionRecord]:
     """Return the sessions of an account that have not ended, the newest first."""
     return snapshot.all_as(
         SessionRecord,
@@ -131,10 +141,11 @@ def sessions_of(snapshot: Snapshot, uid: str, now: float) -> list[SessionRecord]
     )
 
 
-def standing_of(snapshot: Snapshot, sid: str, now: float) -> Standing | None:
+def standing_of(snapshot: Rows, sid: str, now: float) -> Standing | None:
     """Return who a session stands for, None where it is not good."""
     row = snapshot.first(
-        """select a.uid, a.name, a.level, s.expires_at from sessions s join accounts a using (uid)
+        """select a.uid, a.name, a.level, s.expires_at, s.own
+            from sessions s join accounts a using (uid)
             where s.sid = ? and s.ended_at is null and s.expires_at > ?
             and a.disabled_at is null""",
         sid,
@@ -143,7 +154,30 @@ def standing_of(snapshot: Snapshot, sid: str, now: float) -> Standing | None:
     return None if row is None else Standing(*row)
 
 
-def add_refresh(transaction: Transaction, sid: str, expires_at: float) -> Opaque:
+def own_values(snapshot: Rows, sid: str) -> dict[str, Any] | None:
+    """Return what mods keep in a session, None where it has ended or never was."""
+    text = snapshot.value("select own from sessions where sid = ? and ended_at is null", sid)
+    return None if text is None else msgspec.json.decode(text, type=dict[str, Any])
+
+
+def set_own_values(transaction: Changes, sid: str, text: str, now: float) -> None:
+    """Let mods keep other values in a session."""
+    transaction.execute("update sessions set own = ? where sid = ?", text, sid)
+    note_change(transaction, own_subject(sid), now)
+
+
+def own_subject(sid: str) -> str:
+    """Return what changes when mods keep other values: not the session, so that nothing closes."""
+    return f"own:{sid}"
+
+
+def expired(snapshot: Rows, after: float, until: float) -> list[str]:
+    """Return the sessions that have reached their end in a span of time."""
+    query = "select sid from sessions where expires_at > ? and expires_at <= ? and ended_at is null"
+    return [sid for (sid,) in snapshot.all(query, after, until)]
+
+
+def add_refresh(transaction: Changes, sid: str, expires_at: float) -> Opaque:
     """Make a refresh token for a session."""
     token = Opaque.make("pbr")
     transaction.execute(
@@ -156,7 +190,7 @@ def add_refresh(transaction: Transaction, sid: str, expires_at: float) -> Opaque
     return token
 
 
-def use_refresh(transaction: Transaction, token: Opaque, now: float) -> Refreshed:
+def use_refresh(transaction: Changes, token: Opaque, now: float) -> Refreshed:
     """Use up a refresh token; one that was used before ends its session (RFC 9700, 4.14.2)."""
     row = transaction.first(
         """select r.digest, r.sid, s.uid, r.used_at, r.expires_at

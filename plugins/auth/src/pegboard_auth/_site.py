@@ -20,23 +20,24 @@ from pegboard.errors import (
     UnauthorizedError,
     UnavailableError,
 )
-from pegboard_auth._action import ADMIN, HOME, USERS, Actions, Outcome, Visit
+from pegboard_auth._account_page import draw_account
+from pegboard_auth._action import ADMIN, CALLBACK, HOME, USERS, Actions, Outcome, Visit
 from pegboard_auth._address import local_path
 from pegboard_auth._asset import assets
 from pegboard_auth._cookie import is_secure
 from pegboard_auth._credential import known_fields
+from pegboard_auth._door_page import (
+    draw_link,
+    draw_message,
+    draw_onward,
+    draw_sign_in,
+    draw_sign_up,
+)
 from pegboard_auth._exchange import Exchange, Response
 from pegboard_auth._markup import Child, element
 from pegboard_auth._origin import judge
-from pegboard_auth._page import (
-    Frame,
-    draw_account,
-    draw_link,
-    draw_message,
-    draw_sign_in,
-    draw_sign_up,
-    draw_users,
-)
+from pegboard_auth._page import Frame
+from pegboard_auth._user_page import draw_users
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -50,6 +51,11 @@ PREFIXES = ("/auth", "/validateSession", "/IsValidSession", "/web", "/api_user_d
 EVENTS = 100  # of the audit trail, on the page of the administrators
 FOREVER = (b"cache-control", b"public, max-age=31536000, immutable")
 FIRST_SERVER_ERROR = 500
+OPEN_TO_STALE = frozenset(
+    {"/auth/sign-in", "/auth/sign-up", "/auth/sign-out", "/auth/token", "/auth/link"}
+    | {"/auth/send-link", "/auth/provider", "/validateSession", "/web/logoutS"}
+)
+"""What whoever has a token or key that is good no more may do: sign in anew, or out."""
 
 _logger = logging.getLogger("pegboard.auth")
 
@@ -65,7 +71,8 @@ class Site:
         self._reception = reception
         self._accounts = reception.accounts
         self._config = reception.config
-        self._actions = Actions(reception).table
+        actions = Actions(reception)
+        self._actions, self._come_back = actions.table, actions.come_back
         self._pages: dict[str, Callable[[Visit, str, Child], Awaitable[bytes]]] = {
             "/auth": self._account,
             "/auth/sign-in": self._sign_in,
@@ -98,6 +105,8 @@ class Site:
         asset = assets().by_path.get(exchange.path)
         if asset is not None and exchange.method in {"GET", "HEAD"}:
             return Response(200, [(b"content-type", asset[0]), FOREVER], asset[1])
+        if exchange.path == CALLBACK and exchange.method == "GET":
+            return await self._returned(visit)
         methods = self._methods(exchange.path)
         if not methods:
             raise NotFoundError("there is nothing at this address")
@@ -108,7 +117,7 @@ class Site:
             return await self._look(visit)
         self._check_origin(exchange)
         visit.fields = await exchange.fields()
-        visit.session = await self._session(visit)
+        visit.session = await self._session_for_action(visit)
         return await self._done(visit, await self._actions[exchange.path](visit))
 
     def _methods(self, path: str) -> tuple[str, ...]:
@@ -124,6 +133,23 @@ class Site:
     async def _session(self, visit: Visit) -> Session:
         answer = self._reception.identity.identify(visit.exchange.connection)
         return ANONYMOUS if answer is None else (await answer or ANONYMOUS)
+
+    async def _session_for_action(self, visit: Visit) -> Session:
+        """Return who asks; where that is of no matter, a token that has ended is nobody's."""
+        try:
+            return await self._session(visit)
+        except UnauthorizedError:
+            if visit.exchange.path not in OPEN_TO_STALE:
+                raise
+            return ANONYMOUS
+
+    async def _returned(self, visit: Visit) -> Response:
+        """Answer who comes back from a provider: with a page that goes on, since that is ours."""
+        outcome = await self._come_back(visit)
+        address = visit.exchange.root + outcome.onward
+        response = Response.html(draw_onward(self._frame(visit, "", None), address))
+        response.headers.extend((b"set-cookie", each) for each in outcome.cookies)
+        return response
 
     def _check_origin(self, exchange: Exchange) -> None:
         """Let no other site send our forms, signed in or not: it could sign a user in as itself.
@@ -143,6 +169,8 @@ class Site:
         exchange = visit.exchange
         if not exchange.is_form:
             response = Response.json(Result.ok(outcome.data))
+        elif outcome.leave:
+            response = Response.html(draw_onward(self._frame(visit, "", None), outcome.leave))
         elif outcome.told:
             done = [outcome.told, " ", element("code", outcome.secret)] if outcome.secret else None
             page = self._pages[outcome.onward]
@@ -170,7 +198,7 @@ class Site:
         )
         if not is_page and not exchange.is_form:
             return None
-        if is_page and status == 401:
+        if is_page and status == 401 and exchange.path != CALLBACK:
             onward = local_path(exchange.path, HOME)
             return Response.see(f"{exchange.root}/auth/sign-in?next={onward}")
         draw = self._page_of_form(visit) if exchange.is_form else None
@@ -213,6 +241,8 @@ class Site:
             name=typed if isinstance(typed, str) else "",
             onward=local_path(onward if isinstance(onward, str) else None, HOME),
             sign_up=self._config.sign_up,
+            mail=self._reception.post.is_open,
+            providers=self._reception.provider_titles,
         )
 
     async def _sign_up(self, visit: Visit, problem: str, done: Child) -> bytes:
@@ -244,6 +274,9 @@ class Site:
             keys=await self._accounts.keys(uid),
             sid=session.session_id,
             least=self._config.password_min,
+            mail=self._reception.post.is_open,
+            providers=self._reception.provider_titles,
+            connected=await self._accounts.providers(uid),
         )
 
     async def _users(self, visit: Visit, problem: str, done: Child) -> bytes:

@@ -8,7 +8,7 @@ import unicodedata
 import msgspec
 
 from pegboard_auth._record import AuditEvent
-from pegboard_database import Snapshot, Transaction
+from pegboard_database import Changes, Rows
 
 __all__ = ["Actor", "events", "forget_old", "last_change", "note_change", "record"]
 
@@ -33,7 +33,7 @@ class Actor(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def record(
-    transaction: Transaction,
+    transaction: Changes,
     event: str,
     now: float,
     *,
@@ -57,7 +57,7 @@ def record(
     )
 
 
-def events(snapshot: Snapshot, limit: int, before: int | None = None) -> list[AuditEvent]:
+def events(snapshot: Rows, limit: int, before: int | None = None) -> list[AuditEvent]:
     """Return the newest events, those before a number where one is given."""
     return snapshot.all_as(
         AuditEvent,
@@ -68,22 +68,26 @@ def events(snapshot: Snapshot, limit: int, before: int | None = None) -> list[Au
     )
 
 
-def note_change(transaction: Transaction, subject: str, now: float) -> None:
+def note_change(transaction: Changes, subject: str, now: float) -> None:
     """Tell all workers that what they know of an account, session or key is not true any more."""
-    transaction.execute("insert into changes (subject, at) values (?, ?)", subject, now)
+    transaction.execute("update change_count set value = value + 1")
+    insert = "insert into changes (seq, subject, at) select value, ?, ? from change_count"
+    transaction.execute(insert, subject, now)
 
 
-def last_change(snapshot: Snapshot) -> int:
+def last_change(snapshot: Rows) -> int:
     """Return the number of the last change."""
-    return int(snapshot.value("select seq from sqlite_sequence where name = 'changes'") or 0)
+    return int(snapshot.value("select value from change_count"))
 
 
-def forget_old(transaction: Transaction, now: float, *, audit_days: int) -> None:
+def forget_old(transaction: Changes, now: float, *, audit_days: int) -> None:
     """Delete what nobody needs any more."""
     day = 86_400.0
     transaction.execute("delete from changes where at < ?", now - CHANGES_KEPT)
     transaction.execute("delete from audit where at < ?", now - audit_days * day)
     transaction.execute("delete from sessions where expires_at < ?", now - day)
+    ended = "delete from api_keys where ended_at < ? or expires_at < ?"
+    transaction.execute(ended, now - day, now - day)
     transaction.execute("delete from links where expires_at < ?", now - day)
     transaction.execute("delete from attempts where full_until < ?", now)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 
+from pegboard_auth._mail import MailServer
 from pegboard_auth._rate import Rate
 
-__all__ = ["AuthConfig"]
+__all__ = ["AuthConfig", "ProviderConfig"]
 
 MINUTE = 60.0
 HOUR = 60 * MINUTE
@@ -18,10 +20,48 @@ Seconds = Annotated[float, msgspec.Meta(gt=0)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 
 
+class ProviderConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Somebody else who says who people are: `[plugins.auth.providers.NAME]`.
+
+    Attributes:
+        issuer: What it calls itself: `https://`, and where its description is found.
+        client_id: What we are called there.
+        client_secret: What shows that we are it; empty for a client without one.
+        title: What people call it; the name of the section if there is none.
+        scope: What we ask for.
+        sign_up: Whether somebody unknown gets an account.
+        by_mail: Whether a mail address that the provider has checked leads to who has it here.
+    """
+
+    issuer: str
+    client_id: str
+    client_secret: str = ""
+    title: str = ""
+    scope: str = "openid profile email"
+    sign_up: bool = False
+    by_mail: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse a provider that anybody on the way could play.
+
+        Raises:
+            ValueError: If it is not reached over TLS and not on this machine.
+        """
+        parts = urlsplit(self.issuer)
+        is_here = parts.scheme == "http" and parts.hostname in {"127.0.0.1", "localhost", "::1"}
+        if not parts.hostname or not (parts.scheme == "https" or is_here):
+            msg = f"{self.issuer!r} is no issuer: write it like https://accounts.example.org"
+            raise ValueError(msg)
+
+
 class AuthConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What can be set about accounts and sessions. Durations are seconds.
 
     Attributes:
+        url: URL of a PostgreSQL database, `postgresql://user:password@host/name`, that several
+            machines share; a SQLite file below the data folder if there is none.
+        keys: File of the keys that sign, the same on all machines; `auth/keys.json` of the data
+            folder if there is none.
         session_idle: Time without a request after which a cookie session has ended.
         session_lifetime: Time after which any session has ended, used or not.
         rotate_after: Age from which on the cookie of a session is replaced by a fresh one.
@@ -35,6 +75,12 @@ class AuthConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             proxy in front which ends TLS calls for `always`.
         trusted_origins: Origins such as `https://admin.example.org`, besides our own, whose pages
             may act with the cookie of a user.
+        mail_url: Server that takes mail, `smtp://user:password@host:587` with STARTTLS, or
+            `smtps://` for TLS from the beginning; `smtp+plain://host` for one of this machine.
+            Links are sent by mail then. Needs `mail_from` and `public_url`.
+        mail_from: Who mail is from, such as `Board <board@example.org>`.
+        mails_per_account: Mails that one account is sent, whoever asks for them.
+        providers: Where else people may sign in, by OpenID Connect, by names of ours.
         public_url: Where people reach this server, such as `https://example.org/app`: what links
             begin with. Empty for the address that is served, or port 5000 of this machine.
         sign_up: Whether anybody may make an account.
@@ -53,6 +99,8 @@ class AuthConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         audit_days: Days that the audit trail is kept.
     """
 
+    url: str = ""
+    keys: str = ""
     session_idle: Seconds = 7 * DAY
     session_lifetime: Seconds = 30 * DAY
     rotate_after: Seconds = HOUR
@@ -65,6 +113,10 @@ class AuthConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     cookie_same_site: Literal["strict", "lax"] = "strict"
     cookie_secure: Literal["auto", "always", "never"] = "auto"
     trusted_origins: tuple[str, ...] = ()
+    mail_url: str = ""
+    mail_from: str = ""
+    mails_per_account: str = "5/h"
+    providers: dict[str, ProviderConfig] = {}
     public_url: str = ""
     sign_up: bool = False
     password_min: Annotated[int, msgspec.Meta(ge=8, le=256)] = 10
@@ -81,13 +133,21 @@ class AuthConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     audit_days: Count = 90
 
     def __post_init__(self) -> None:
-        """Refuse rates and origins that nobody could mean.
+        """Refuse rates, origins and servers that nobody could mean.
 
         Raises:
-            ValueError: If one of them is malformed.
+            ValueError: If one of them is malformed, or needs another setting.
         """
-        for text in (self.attempts_per_client, self.attempts_per_account):
+        for text in (self.attempts_per_client, self.attempts_per_account, self.mails_per_account):
             Rate.parse(text)
+        if self.mail_url:
+            MailServer.parse(self.mail_url)
+        if self.mail_url and not (self.mail_from and self.public_url):
+            msg = "mail_url needs mail_from and public_url: what mail is from and its links lead to"
+            raise ValueError(msg)
+        if self.providers and not self.public_url:
+            msg = "providers need public_url: where they send people back to"
+            raise ValueError(msg)
         for origin in self.trusted_origins:
             if not origin.startswith(("http://", "https://")) or origin.count("/") != 2:
                 msg = f"{origin!r} is no origin: write it like https://example.org"

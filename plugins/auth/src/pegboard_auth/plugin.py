@@ -55,6 +55,11 @@ class AuthPlugin:
                 del self._receptions[app]
 
     @hookimpl
+    def hand_over(self, app: App, previous: AuthPlugin) -> None:
+        """Follow the changes from where the code that is replaced has read them."""
+        self._receptions[app].follow_from(previous._receptions[app])
+
+    @hookimpl
     def register_export(self, app: App, export: Export) -> Layer | None:
         """Hold the callers of an export to its `rate_limit`."""
         return rate_layer(export)

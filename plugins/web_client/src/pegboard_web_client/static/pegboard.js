@@ -263,8 +263,9 @@ const state = new State();
 
 function addressOf(path, protocol = null) {
   const base = new URL(config.base || "/", document.baseURI ?? location.href);
-  const joined = path.startsWith("/") ? base.pathname.replace(/\/$/, "") + path : path;
-  const url = new URL(joined, base);
+  // a path is one of this server whatever stands in it: "//" begins no other address
+  const whole = path.startsWith("/") ? base.origin + base.pathname.replace(/\/$/, "") + path : path;
+  const url = new URL(whole, base);
   if (protocol) url.protocol = url.protocol.replace(/^http/, protocol);
   return url;
 }
@@ -326,14 +327,21 @@ class Api {
    *
    * An `AbortSignal` in `signal` breaks it off.
    */
-  upload(module, name, form, { onProgress = null, signal = null, headers = {} } = {}) {
+  async upload(module, name, form, options = {}) {
     const path = pathOf(module, name);
+    let answer = await this.#upload(path, form, options);
+    if (answer.status === 401 && await this.refresh()) answer = await this.#upload(path, form, options);
+    return answer.result;
+  }
+
+  #upload(path, form, { onProgress = null, signal = null, headers = {} }) {
     return new Promise((resolve) => {
       const request = new XMLHttpRequest();
-      const fail = (text) => resolve(networkFailure(path, text));
-      request.open("POST", addressOf(path));
+      const url = addressOf(path);
+      const fail = (text) => resolve({ status: -1, result: networkFailure(path, text) });
+      request.open("POST", url);
       request.withCredentials = true;
-      for (const [key, value] of Object.entries({ ...authorization(), ...headers })) {
+      for (const [key, value] of Object.entries({ ...authorization(url), ...headers })) {
         request.setRequestHeader(key, value);
       }
       request.upload.onprogress = ({ loaded, total, lengthComputable }) => {
@@ -341,7 +349,8 @@ class Api {
       };
       request.onload = () => {
         const type = request.getResponseHeader("content-type") ?? "";
-        resolve(resultOf(request.status, type, request.responseText));
+        const result = resultOf(request.status, type, request.responseText);
+        resolve({ status: request.status, result });
       };
       request.onerror = () => fail("the server cannot be reached");
       request.onabort = () => fail("the upload was broken off");
@@ -370,10 +379,11 @@ class Api {
     state.reload("user");
     const token = state.get("user.refreshToken");
     if (token !== used) return Boolean(token); // another page has done it
-    const { result } = await this.#send("/auth/token", { refresh_token: token }, { method: "POST" });
+    const options = { method: "POST", isAnonymous: true }; // the token that has ended says nothing
+    const { result } = await this.#send("/auth/token", { refresh_token: token }, options);
     const tokens = result.get();
     if (result.isError() || !tokens?.access_token) {
-      if (result.info.exec_code > 0) { // refused; without an answer it may still be good
+      if (result.info.exec_code > 0) { // refused; without an answer nobody knows
         state.delete("user.token");
         state.delete("user.refreshToken");
         events.emit("api:signedOut", result);
@@ -385,10 +395,11 @@ class Api {
     return true;
   }
 
-  async #send(path, payload, { method, headers = {}, signal = null, timeout = config.timeout }) {
+  async #send(path, payload, options) {
+    const { method, headers = {}, signal = null, timeout = config.timeout, isAnonymous } = options;
     const url = addressOf(path);
     const init = { method: method.toUpperCase(), credentials: "include" };
-    init.headers = { ...authorization(), ...headers };
+    init.headers = { ...isAnonymous ? {} : authorization(url), ...headers };
     if (payload !== null && payload !== undefined) {
       if (BODILESS.has(init.method)) addQuery(url, payload);
       else addBody(init, payload);
@@ -406,9 +417,11 @@ class Api {
   }
 }
 
-function authorization() {
+/** The token of the user, for our own server and for no other. */
+function authorization(url) {
   const token = state.get("user.token");
-  return token ? { Authorization: `Bearer ${token}` } : {};
+  const isOurs = url.origin === addressOf("/").origin;
+  return token && isOurs ? { Authorization: `Bearer ${token}` } : {};
 }
 
 function addQuery(url, payload) {
@@ -661,6 +674,10 @@ class EventParser {
       text = text.replace(/^\uFEFF/, "");
       this.#isFirst = false;
     }
+    if (!/[\r\n]/.test(text) && !this.#rest.endsWith("\r")) { // a long line comes in many parts
+      this.#rest += text;
+      return [];
+    }
     const found = [];
     const lines = (this.#rest + text).split(/\r\n|\n|\r(?!$)/);
     this.#rest = lines.pop();
@@ -734,14 +751,15 @@ class Stream {
   }
 
   /** Read until it breaks; return whether it is complete. */
-  async #read() {
-    const headers = { Accept: "text/event-stream", ...authorization(), ...this.options.headers };
+  async #read(isAgain = false) {
+    const url = addressOf(this.url);
+    const headers = { Accept: "text/event-stream", ...authorization(url), ...this.options.headers };
     if (this.#lastId) headers["Last-Event-ID"] = this.#lastId;
-    const response = await fetch(addressOf(this.url),
+    const response = await fetch(url,
       { headers, credentials: "include", cache: "no-store", signal: this.#abort.signal });
     const type = response.headers.get("content-type") ?? "";
     if (response.status === 204) return true;
-    if (response.status === 401 && await api.refresh()) return false;
+    if (response.status === 401 && !isAgain && await api.refresh()) return this.#read(true);
     if (!response.ok || !type.startsWith("text/event-stream")) {
       const result = resultOf(response.status, type, isText(type) ? await response.text() : "");
       const isPassing = response.status >= 500 || response.status === 429;
@@ -789,8 +807,14 @@ class Stream {
 
   #pause(delay) {
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, delay);
-      this.#abort.signal.addEventListener("abort", () => { clearTimeout(timer); resolve(); });
+      const { signal } = this.#abort;
+      const end = () => {
+        clearTimeout(timer);
+        signal.removeEventListener("abort", end);
+        resolve();
+      };
+      const timer = setTimeout(end, delay);
+      signal.addEventListener("abort", end);
     });
   }
 }
