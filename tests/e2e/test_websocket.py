@@ -9,7 +9,6 @@ import struct
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import anyio
@@ -22,6 +21,7 @@ from pegboard.contracts.channel import Channels
 from pegboard.contracts.server import ServeSettings
 from pegboard_server_hypercorn import HypercornServer
 from pegboard_server_uvicorn import UvicornServer
+from tests.descriptors import descriptors
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(90)]
 MANY = 1_000
@@ -203,10 +203,6 @@ async def test_a_client_that_reads_nothing_delays_nobody_and_is_cut(
                 assert await receive(quick) == {"still": "here"}
 
 
-def descriptors() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
-
-
 def vanish(client: ClientConnection) -> None:
     """Break the connection without a word."""
     peer = client.transport.get_extra_info("socket")
@@ -251,7 +247,7 @@ async def test_a_thousand_sockets_are_served_and_nothing_of_them_is_left(
         senders = 5  # tasks that stay for the next message
         await until(
             lambda: (
-                descriptors() <= before[0]
+                not descriptors() - before[0]
                 and threading.active_count() <= before[1]  # idle ones end when they like
                 and len(asyncio.all_tasks()) <= before[2] + senders
             )

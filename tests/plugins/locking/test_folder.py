@@ -14,6 +14,7 @@ from anyio import to_thread
 from pegboard.errors import UnavailableError
 from pegboard.testing.lock_suite import LockSuite
 from pegboard_locking import LockedError, LockFolder
+from tests.descriptors import descriptors
 
 
 class TestLockFolder(LockSuite):
@@ -139,13 +140,13 @@ def test_locks_that_are_swept_while_others_count_exclude_all_the_same(folder: Lo
 
 
 def test_few_files_stay_open_however_many_locks_there_are(folder: LockFolder) -> None:
-    before = len(list(Path("/proc/self/fd").iterdir()))
+    before = descriptors()
     for number in range(300):
         with folder.lock(str(number)):
             pass
-    assert len(list(Path("/proc/self/fd").iterdir())) - before <= 140
+    assert len(descriptors() - before) <= 140
     folder.close()
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert not descriptors() - before
 
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:

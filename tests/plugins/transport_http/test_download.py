@@ -19,6 +19,7 @@ from pegboard import App, Result
 from pegboard.testing import HttpClient
 from pegboard_transport_http import _download
 from pegboard_transport_http._download import CHUNK
+from tests.descriptors import descriptors
 
 pytestmark = pytest.mark.anyio
 
@@ -34,9 +35,9 @@ async def offering(make: Callable[[], Any]) -> AsyncIterator[HttpClient]:
 
     app.export(mod_name="F", api=True)(get)
     async with app:
-        before = len(list(Path("/proc/self/fd").iterdir()))
+        before = descriptors()
         yield HttpClient(app)
-        assert len(list(Path("/proc/self/fd").iterdir())) == before
+        assert not descriptors() - before
 
 
 @pytest.fixture
