@@ -14,7 +14,6 @@ from types import ModuleType, SimpleNamespace, TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar, cast
 
 import anyio
-from anyio import CapacityLimiter, from_thread
 
 from pegboard._asgi import AsgiApp
 from pegboard._background import BackgroundTasks, on_event_loop
@@ -147,7 +146,7 @@ class App(metaclass=_AppType):
         self.has_session_loaders = False
         self._session_loaders: list[SessionLoader] = []
         self.data = (self.project or Path.cwd()) / AppSettings().data
-        self.threads = CapacityLimiter(AppSettings().threads)
+        self.threads = anyio.CapacityLimiter(AppSettings().threads)
         self._requested = (plugins, mods, config, dev)
         self._group: TaskGroup | None = None
         self._background = BackgroundTasks(self)
@@ -217,7 +216,7 @@ class App(metaclass=_AppType):
         self.access = self.config.section("access", AccessSettings)
         self.dev = settings.dev if dev is None else dev
         self.data = (self.project or Path.cwd()) / settings.data
-        self.threads = CapacityLimiter(settings.threads)
+        self.threads = anyio.CapacityLimiter(settings.threads)
         self.token = anyio.lowlevel.current_token()
 
     async def _start(self) -> None:
@@ -409,7 +408,7 @@ class App(metaclass=_AppType):
             msg = "this would block the event loop: use `await app.call(...)`"
             raise RuntimeError(msg)
         self.start()
-        return from_thread.run(function, token=self.token)
+        return anyio.from_thread.run(function, token=self.token)
 
     def _resolve(self, target: Any, args: tuple[Any, ...]) -> tuple[Slot | None, tuple[Any, ...]]:
         if self._group is None:

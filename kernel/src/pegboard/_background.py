@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import anyio
-from anyio import from_thread, to_thread
+from anyio import to_thread
 
 if TYPE_CHECKING:
     from pegboard._app import App
@@ -54,7 +54,7 @@ class BackgroundTasks:
         if on_event_loop():
             self._launch(task, name, wrapped)
         else:
-            from_thread.run_sync(self._launch, task, name, wrapped, token=self._app.token)
+            anyio.from_thread.run_sync(self._launch, task, name, wrapped, token=self._app.token)
 
     def _launch(
         self,

@@ -6,7 +6,7 @@ import atexit
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from anyio import from_thread
+import anyio
 
 if TYPE_CHECKING:
     from pegboard._app import App
@@ -17,7 +17,7 @@ __all__ = ["BlockingRunner", "start_blocking"]
 def start_blocking(app: App) -> BlockingRunner:
     """Start the app in an event loop in a new thread; it stops with the process at the latest."""
     with ExitStack() as starting:
-        portal = starting.enter_context(from_thread.start_blocking_portal())
+        portal = starting.enter_context(anyio.from_thread.start_blocking_portal())
         starting.enter_context(portal.wrap_async_context_manager(app))
         return BlockingRunner(starting.pop_all())
 

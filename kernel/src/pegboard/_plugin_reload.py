@@ -13,8 +13,9 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import msgspec
-from anyio import lowlevel, to_thread
+from anyio import to_thread
 
 from pegboard._discovery import reread
 from pegboard._edition import Library
@@ -261,7 +262,7 @@ class _Change:
             self._staged.append(staged)
             if name in anew:
                 await mods.initialise(staged)
-            await lowlevel.checkpoint()
+            await anyio.lowlevel.checkpoint()
 
     def check(self) -> None:
         """Make sure that the commit will succeed; nothing may be awaited between the two.

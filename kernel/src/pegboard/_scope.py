@@ -10,10 +10,12 @@ import logging
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
-from anyio.abc import TaskGroup, TaskStatus
+
+if TYPE_CHECKING:
+    from anyio.abc import TaskGroup, TaskStatus
 
 __all__ = ["Scope", "current_scope", "defer_here", "registering"]
 
