@@ -357,14 +357,17 @@ class Door:
 
 
 SIGNED_IN = Session(user_name="ada", user_id="1", level=1, anonymous=False, validated=True)
+ADMINISTRATOR = Session(user_name="bo", user_id="2", level=10, anonymous=False, validated=True)
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize(
     ("session", "level", "outcome"),
     [
-        (None, -1, ANONYMOUS),
+        (None, None, ANONYMOUS),
         (None, 0, ANONYMOUS),
+        (None, -1, ForbiddenError),
+        (ADMINISTRATOR, -1, ForbiddenError),
         (None, 1, UnauthorizedError),
         (SIGNED_IN, 1, SIGNED_IN),
         (SIGNED_IN, 5, ForbiddenError),
@@ -383,6 +386,45 @@ async def test_levels_are_enforced_in_one_place(pegboard_app, session, level, ou
         else:
             with pytest.raises(outcome):
                 await app.authorize(export, connection)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("named", "headers", "asked"),
+    [
+        (None, [], True),
+        (["X-Badge"], [(b"accept", b"*/*")], False),
+        (["X-Badge"], [(b"x-badge", b"")], True),
+        ([], [(b"x-badge", b"")], False),
+    ],
+)
+async def test_nobody_is_asked_about_a_request_that_shows_nothing(
+    pegboard_app, named, headers, asked
+):
+    class Reader(Door):
+        @hookimpl
+        def session_headers(self):
+            return named
+
+    async with pegboard_app(plugins=[Reader(SIGNED_IN)]) as app:
+        session = await app.load_session(Connection({"type": "http", "headers": headers}))
+    assert (session is SIGNED_IN) is asked
+
+
+@pytest.mark.anyio
+async def test_who_may_tell_by_something_else_is_always_asked(pegboard_app):
+    class Reader:
+        @hookimpl
+        def load_session(self, app, connection):
+            return None
+
+        @hookimpl
+        def session_headers(self):
+            return ["x-badge"]
+
+    async with pegboard_app(plugins=[Reader(), Door(SIGNED_IN)]) as app:
+        session = await app.load_session(Connection({"type": "http", "headers": []}))
+    assert session is SIGNED_IN
 
 
 @pytest.mark.anyio

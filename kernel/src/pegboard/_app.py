@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from pegboard._export import Export
     from pegboard._plugins import ActivePlugin, HookCaller
     from pegboard._registry import Generation
-    from pegboard.contracts.asgi import Route
+    from pegboard.contracts.asgi import Route, Scope
     from pegboard.contracts.session import Connection
 
 __all__ = ["App"]
@@ -143,7 +143,7 @@ class App(metaclass=_AppType):
         self.access = AccessSettings()
         self.router = Router()
         self.request_hooks: list[Any] = []
-        self.has_session_loaders = False
+        self.session_headers: frozenset[bytes] | None = frozenset()
         self._session_loaders: list[SessionLoader] = []
         self.data = (self.project or Path.cwd()) / AppSettings().data
         self.threads = anyio.CapacityLimiter(AppSettings().threads)
@@ -249,7 +249,7 @@ class App(metaclass=_AppType):
         self.request_hooks = self.hooks.implementations("handle_request")
         loaders = self.hooks.implementations("load_session")
         self._session_loaders = [_session_loader(self, each) for each in loaders]
-        self.has_session_loaders = bool(self._session_loaders)
+        self.session_headers = _session_headers(self.hooks)
         self.router = Router(routes)
 
     def routes_of(self, hooks: HookCaller) -> list[Route]:
@@ -434,9 +434,14 @@ class App(metaclass=_AppType):
         """Return the app as an ASGI callable."""
         return AsgiApp(self)
 
+    def _may_show(self, scope: Scope) -> bool:
+        """Whether a request can tell anybody who asks."""
+        names = self.session_headers
+        return names is None or not names.isdisjoint([name for name, _ in scope["headers"]])
+
     async def load_session(self, connection: Connection) -> Session:
         """Find out who asks: the first plugin that knows decides, else nobody."""
-        for load in self._session_loaders:
+        for load in self._session_loaders if self._may_show(connection.scope) else ():
             answer = load(connection)
             if answer is not None:
                 session = await answer
@@ -452,16 +457,16 @@ class App(metaclass=_AppType):
             ForbiddenError: If the caller's level is too low.
             UnavailableError: If the plugin that knows sessions fails.
         """
-        session = ANONYMOUS
-        if self.has_session_loaders:
-            try:
-                session = await self.load_session(connection)
-            except PegboardError:
-                raise
-            except Exception as error:  # who cannot be asked about is nobody's guest
-                self.logger.exception("the session of a request could not be loaded")
-                msg = "who asks cannot be found out at the moment"
-                raise UnavailableError(msg) from error
+        try:
+            session = await self.load_session(connection)
+        except PegboardError:
+            raise
+        except Exception as error:  # who cannot be asked about is nobody's guest
+            self.logger.exception("the session of a request could not be loaded")
+            msg = "who asks cannot be found out at the moment"
+            raise UnavailableError(msg) from error
+        if export.internal:
+            raise ForbiddenError(f"{export.address} can be called in process only")
         if session.level >= export.required_level:
             return session
         if session.anonymous:
@@ -621,6 +626,15 @@ def _session_loader(app: App, implementation: Any) -> SessionLoader:
     return lambda connection: function(
         *({"app": app, "connection": connection}[name] for name in names)
     )
+
+
+def _session_headers(hooks: HookCaller) -> frozenset[bytes] | None:
+    """Return the names of the headers that tell who asks, None if something else may as well."""
+    asked = {each.plugin_name for each in hooks.implementations("load_session")}
+    named = dict(hooks.all("session_headers"))
+    if not asked <= named.keys():
+        return None
+    return frozenset(name.lower().encode("ascii") for each in asked for name in named[each])
 
 
 def _checked_routes(

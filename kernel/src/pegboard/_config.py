@@ -54,7 +54,7 @@ class AccessSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Section `[access]`: who may call what from outside.
 
     Attributes:
-        default_level: Level of exports that name none (-1); 0 opens them to everyone.
+        default_level: Level of exports that name none; 0 opens them to everyone.
         open_modules: Mods whose exports without a level are open to everyone.
         protected_modules: Mods whose exports without a level need a signed-in caller.
     """

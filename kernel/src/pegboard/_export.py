@@ -50,8 +50,9 @@ class ExportOptions(msgspec.Struct, frozen=True, kw_only=True):
         row: Whether callers in process get the bare value in place of a `Result`.
         state: Whether the first parameter `self` or `state` receives the mod's state; None
             means yes.
-        level: Session level that a caller from outside needs: -1 and 0 anyone, 1 signed in,
-            5 moderator, 10 administrator.
+        level: Session level that a caller from outside needs: 0 anyone, 1 signed in, 5 moderator,
+            10 administrator; -1 lets in nobody, whom only callers in process get past. None
+            leaves it to the settings `[access]`.
         interface: Third element of the origin.
         pre_compute: Called with `(func, *args, **kwargs)`, or without `func`; answers the
             arguments as `(args, kwargs)`.
@@ -76,7 +77,7 @@ class ExportOptions(msgspec.Struct, frozen=True, kw_only=True):
     request_as_kwarg: bool = False
     row: bool = False
     state: bool | None = None
-    level: int = -1
+    level: int | None = None
     interface: str | None = None
     pre_compute: Callable[..., Any] | None = None
     post_compute: Callable[..., Any] | None = None
@@ -121,8 +122,9 @@ class Export:
         origin: Origin of the results: `(mod, name, interface)`.
         options: The kernel's keywords.
         binding: How arguments from outside become those of the function.
-        required_level: Session level that a caller from outside needs.
+        required_level: Session level that a caller from outside needs; below 0 there is none.
         public: Whether anyone may call it from outside.
+        internal: Whether nobody may.
         methods: HTTP methods that it answers, without HEAD and OPTIONS.
         generation: The generation that it belongs to.
         attachments: What plugins worked out for it, by plugin name.
@@ -134,6 +136,7 @@ class Export:
         "binding",
         "declaration",
         "generation",
+        "internal",
         "methods",
         "mod",
         "name",
@@ -162,7 +165,8 @@ class Export:
         self.binding = binding
         self.generation = generation
         self.required_level = required_level
-        self.public = required_level <= 0
+        self.public = required_level == 0
+        self.internal = required_level < 0
         self.methods = _methods(self.options.api_methods)
         self.plugin_options = plugin_options
         self.attachments: dict[str, Any] = {}

@@ -380,8 +380,10 @@ def _candidate(requested: str | ModuleType | Path, found: dict[str, ModCandidate
 
 def _required_level(declaration: Declaration, access: AccessSettings) -> int:
     level = declaration.options.level
-    if level >= 0 or declaration.mod in access.open_modules:
-        return max(level, 0)
+    if level is not None:
+        return level
+    if declaration.mod in access.open_modules:
+        return 0
     if declaration.mod in access.protected_modules:
         return max(access.default_level, 1)
     return access.default_level

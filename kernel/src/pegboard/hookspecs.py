@@ -109,6 +109,16 @@ class Hooks:
         """
 
     @_hookspec
+    def session_headers(self) -> Collection[str] | None:
+        """Name the request headers that `load_session` of this plugin looks for.
+
+        Called when plugins have changed. Where each plugin that answers `load_session` names them,
+        a request that has none of them is nobody's, and costs no question. A plugin that knows who
+        asks by something else, such as the address or a certificate of the client, does not
+        implement this. A raise counts as no answer. Since API 1.
+        """
+
+    @_hookspec
     def sessions_changed(self, app: App, subjects: Collection[str]) -> None:
         """End what is open for sessions that have ended, or are not what they were.
 

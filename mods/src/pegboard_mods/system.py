@@ -106,13 +106,13 @@ def _exports(app: App, *, is_insider: bool) -> list[dict[str, Any]]:
         {
             "address": each.address,
             "summary": each.summary,
-            "reachable": each.options.api,
+            "reachable": each.options.api and not each.internal,
             "methods": each.methods if each.options.api else (),
             "level": each.required_level,
             "public": each.options.api and each.public,
         }
         for each in exports
-        if each is not None and (each.options.api or is_insider)
+        if each is not None and ((each.options.api and not each.internal) or is_insider)
     ]
 
 

@@ -47,7 +47,7 @@ def _exports(app: App, style: Style) -> Iterator[str]:
     levels: dict[int | None, list[str]] = {}
     for export in app.registry:
         if _is_reachable(export):
-            levels.setdefault(max(export.required_level, 0), []).append(export.address)
+            levels.setdefault(export.required_level, []).append(export.address)
         elif not (export.options.initial or export.options.exit_f):
             levels.setdefault(None, []).append(export.address)
     if not len(app.registry.table):
@@ -63,6 +63,8 @@ def _exports(app: App, style: Style) -> Iterator[str]:
 
 def _is_reachable(export: Export) -> bool:
     """Whether a transport serves it: over HTTP, or as what handles a WebSocket."""
+    if export.internal:
+        return False
     return export.options.api or bool(export.declaration.plugin_options.get(WEBSOCKET))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Collection, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
@@ -68,6 +68,11 @@ class AuthPlugin:
     def load_session(self, app: App, connection: Connection) -> Awaitable[Session | None] | None:
         """Say who asks: by API key, bearer token or cookie."""
         return self._receptions[app].identity.identify(connection)
+
+    @hookimpl
+    def session_headers(self) -> Collection[str]:
+        """Name where API keys, tokens and cookies stand."""
+        return ("x-api-key", "authorization", "cookie")
 
     @hookimpl
     def asgi_routes(self, app: App) -> Sequence[Route]:

@@ -138,7 +138,8 @@ def _plugin_pages(app: App) -> Iterator[Page]:
 
 
 def _is_shown(export: Export) -> bool:
-    return export.option(HttpOptions).listed and (export.options.api or _socket(export) is not None)
+    is_served = export.options.api or _socket(export) is not None
+    return is_served and not export.internal and export.option(HttpOptions).listed
 
 
 def _is_page(export: Export) -> bool:

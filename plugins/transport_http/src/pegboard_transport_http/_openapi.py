@@ -106,7 +106,12 @@ def describe(exports: Iterable[Export], *, title: str, root: str = "") -> dict[s
 def _is_shown(export: Export) -> bool:
     """Whether it is called over HTTP; what makes a WebSocket handler is not."""
     is_handler = bool(export.declaration.plugin_options.get("websocket_handler"))
-    return export.options.api and export.option(HttpOptions).listed and not is_handler
+    return (
+        export.options.api
+        and not export.internal
+        and export.option(HttpOptions).listed
+        and not is_handler
+    )
 
 
 def _described(exports: list[Export]) -> tuple[list[_Described], dict[str, Schema]]:

@@ -49,7 +49,8 @@ def compile_serve(endpoint: Endpoint, *, as_events: bool) -> AsgiCallable:  # no
             if method not in methods:
                 await endpoint.other_method(scope, receive, send)
                 return
-            if is_public and not app.has_session_loaders:
+            shown = app.session_headers
+            if is_public and shown is not None and shown.isdisjoint(fields):
                 bind, session = bind_export, ANONYMOUS
             else:
                 bind, session = bind_export, await app.authorize(export, Connection(scope))
