@@ -1,5 +1,6 @@
 """Both services pass the suite that every store has to pass."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from tests.plugins.storage_cloud.conftest import store_on
 
 
 class TestCloudStore(StoreSuite):
-    steps = 60
+    steps = int(os.environ.get("PEGBOARD_TEST_STEPS", "60"))  # 10,000 for the full run
     increments = 10
 
     @pytest.fixture

@@ -1,5 +1,6 @@
 """The store on disk: the contract, and what is its own."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,8 @@ class TestPlugin(PluginSuite):
 
 
 class TestLocalStore(StoreSuite):
+    steps = int(os.environ.get("PEGBOARD_TEST_STEPS", "300"))  # 10,000 for the full run
+
     @pytest.fixture
     def open_store(self, tmp_path: Path) -> Callable[[], Store]:
         return lambda: LocalStore(tmp_path / "files", durable=False)
