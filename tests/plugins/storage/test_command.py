@@ -63,9 +63,7 @@ def test_damage_is_found_named_and_mended(project):
     assert pegboard(project, "verify", "--json") == {"counts": {"sound": 6}, "problems": []}
     folder = project / ".pegboard" / "storage"
     for path in (folder / "config/-/!mod/0s.config", folder / "mod_data/-/!mod/1d.data"):
-        data = bytearray(path.read_bytes())
-        data[5] ^= 1
-        path.write_bytes(data)
+        damage(path)
     found = pegboard(project, "verify", "--json", status=1)
     assert found["counts"] == {"sound": 4, "damaged": 2}
     assert {each["key"]["name"] for each in found["problems"]} == {"0s.config", "1d.data"}
@@ -73,9 +71,43 @@ def test_damage_is_found_named_and_mended(project):
         with pytest.raises(CorruptError, match="`pegboard storage verify --restore`") as caught:
             handler("1d.data").load()
         assert caught.value.recoverable
+        for act in (handler("1d.data").save, lambda: handler("1d.data").update(dict)):
+            with pytest.raises(CorruptError, match="restore") as caught:
+                act()
+            assert caught.value.recoverable
         assert handler("1d.data").restore()["word"] == "first"
+        handler("1d.data").update(word="third").save()
+        assert handler("1d.data").restore()["word"] == "third"  # what is sound stays
+        handler("1d.data").update(word="first").save()
         assert "1 restored" in pegboard(project, "verify", "--restore")
         assert handler("0s.config")["word"] == "first"
+
+
+def test_what_cannot_be_sealed_anew_holds_nothing_up(project):
+    damage(project / ".pegboard/storage/config/-/!mod/0s.config")
+    assert "2 files were sealed with it" in pegboard(project, "keys", "rotate", status=1)
+    keys = pegboard(project, "keys", "list", "--json")["keys"]
+    pegboard(project, "verify", "--restore")
+    assert "1 files were sealed with it" in pegboard(project, "keys", "rotate", "--resume")
+    assert len(pegboard(project, "keys", "list", "--json")["keys"]) == len(keys) == 2
+
+
+def damage(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[5] ^= 1
+    path.write_bytes(data)
+
+
+def test_a_copy_passes_a_file_that_is_damaged_at_the_target(project):
+    there = project / "there"
+    words = ("copy", "--from", "local", "--to", f"local:{there}")
+    pegboard(project, *words)
+    damage(there / "mod_data/-/!mod/1d.data")
+    found = pegboard(project, *words, "--json", status=1)
+    assert found["counts"] == {"same": 5, "conflict": 1}
+    assert "damaged" in found["problems"][0]["reason"]
+    assert "1 copied" in pegboard(project, *words, "--overwrite")
+    assert "6 sound" in pegboard(project, "verify", "--backend", f"local:{there}")
 
 
 def test_files_are_copied_to_another_backend_and_back(project):

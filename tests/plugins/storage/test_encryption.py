@@ -2,6 +2,7 @@
 
 import os
 import stat
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -284,6 +285,32 @@ def test_two_rotations_at_once_keep_both_keys(tmp_path, keys):
     for thread in threads:
         thread.join()
     assert len(keys.all()) == 9
+
+
+def test_a_key_that_did_not_fit_is_refused_and_the_old_ones_stay(tmp_path, keys, store, caplog):
+    store.write(KEY, SECRET)
+    path = tmp_path / "keys"
+    program = f"""
+import resource
+from pathlib import Path
+from pegboard.errors import ConfigError
+from pegboard_storage._key_source import FileKeys
+resource.setrlimit(resource.RLIMIT_FSIZE, ({path.stat().st_size + 40},) * 2)
+try:
+    FileKeys(Path({str(path)!r})).add()
+except ConfigError as error:
+    print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert "no key could be added" in done.stdout
+    again = Keys(FileKeys(path))
+    assert again.current() == keys.current()
+    assert "was cut off" in caplog.text
+    new = again.rotate()
+    assert [each.id for each in Keys(FileKeys(path)).all()] == [keys.current().id, new.id]
+    assert store.read(KEY).data == SECRET
 
 
 def test_files_are_sealed_anew_while_others_write(tmp_path, inner, keys, store):

@@ -14,7 +14,13 @@ import pytest
 from anyio import to_thread
 
 from pegboard import App
-from pegboard.errors import ConflictError, InputError, MissingPluginError, PluginError
+from pegboard.errors import (
+    AccessError,
+    ConflictError,
+    InputError,
+    MissingPluginError,
+    PluginError,
+)
 from pegboard.testing.plugin_suite import PluginSuite
 from pegboard_storage import FileHandler, FileHandlerV2, FilenameError, StorageScope
 
@@ -224,6 +230,75 @@ async def test_a_deleted_file_is_gone(handler):
         assert not fh.delete_file()
         assert fh.version == ""
         assert make().to_dict() == {}
+
+    await handler(test)
+
+
+async def test_a_default_that_is_changed_is_saved_and_one_that_is_not_is_not(handler):
+    def test(make):
+        defaults = {"notes": [], "seen": {}, "size": 3}
+        with make(defaults=defaults) as fh:
+            fh["notes"].append("bread")
+            assert fh["notes"] == ["bread"]
+            assert (fh["seen"], fh["size"]) == ({}, 3)
+        assert make().to_dict() == {"notes": ["bread"]}
+        assert defaults["notes"] == []
+
+    await handler(test)
+
+
+async def test_what_one_user_has_loaded_is_refused_to_others(storage_app, as_user):
+    async with storage_app() as app:
+        with as_user(app, "alice"):
+            fh = FileHandlerV2("private.data", name="M", app=app)
+            await fh.aset("mine", 1)
+            await fh.asave()
+            assert fh["mine"] == 1
+        with as_user(app, "bob"):
+            for act in (fh.to_dict, fh.keys, partial(fh.get, "mine"), partial(fh.set, "mine", 2)):
+                with pytest.raises(AccessError):
+                    act()
+            for act in (partial(fh.delete, "mine"), partial(fh.update, mine=2), fh.save):
+                with pytest.raises(AccessError):
+                    act()
+        with as_user(app, "alice"):
+            assert fh["mine"] == 1
+
+
+async def test_a_file_that_is_removed_during_a_save_keeps_what_was_saved(handler):
+    def test(make):
+        fh = make().update(a=1)
+        store = fh._store("write")
+        real = store.write
+
+        def write_and_remove(*arguments, **options):
+            fh.delete_file()
+            return real(*arguments, **options)
+
+        store.write = write_and_remove
+        fh._document.save(store)
+        del store.write
+        fh.update(b=2).save()
+        assert make().to_dict() == {"a": 1, "b": 2}
+
+    await handler(test)
+
+
+async def test_a_document_is_read_while_another_thread_changes_it(handler):
+    def test(make):
+        fh = make().load()
+        done = threading.Event()
+
+        def change():
+            for number in range(3000):
+                fh.set(str(number), number)
+            done.set()
+
+        thread = threading.Thread(target=change)
+        thread.start()
+        while not done.is_set():
+            assert len(fh.items()) <= len(fh.to_dict()) <= 3000
+        thread.join()
 
     await handler(test)
 

@@ -56,6 +56,15 @@ def store_on(
     )
 
 
+def damage(remote: Remote, path: str) -> None:
+    """Change what a service keeps of a file, behind its back."""
+    if isinstance(remote, S3Remote):
+        remote._put(path, b"[2]" + b"x" * 400, "overwrite")
+    else:
+        assert isinstance(remote, RedisRemote)
+        remote._client.hset(remote._files + path, mapping={"v": "f" * 32, "d": b"[2]"})
+
+
 @pytest.fixture(params=["s3", "redis"])
 def open_remote(request: pytest.FixtureRequest, prefix: str) -> Callable[..., Remote]:
     """Open a service anew; with `port` through a proxy."""

@@ -2,16 +2,19 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from pegboard.contracts.storage import ABSENT, FileKey, KeyRange, Written, every_key
-from pegboard.errors import ConflictError, UnavailableError
+from pegboard.errors import ConflictError, CorruptError, UnavailableError
 from pegboard_storage_cloud import CloudStore
 from pegboard_storage_cloud._outbox import Outbox
 from pegboard_storage_cloud._remote import Remote
-from tests.plugins.storage_cloud.conftest import store_on
+from pegboard_storage_cloud._services import STUCK, _check, _is_stuck
+from tests.plugins.storage_cloud.conftest import damage, store_on
 from tests.servers.proxy import Proxy
 
 KEY = FileKey(scope="mod_data", owner="", mod="notes", name="today.data")
@@ -220,6 +223,26 @@ def test_a_write_that_arrived_and_was_built_upon_is_no_conflict(
     until_sent(store)
     assert outbox_of(store).items() == []
     assert store.read(KEY).data == b"[9]"
+
+
+def test_a_file_that_is_damaged_at_the_service_holds_no_other_one_up(
+    store: CloudStore, other: CloudStore, proxy: Proxy
+) -> None:
+    names = ("first", "second", "third")
+    for name in names:
+        store.write(key(name), b"[1]")
+    proxy.cut()
+    assert all(store.write(key(name), b"[2]").pending for name in names)
+    damage(other._remote, key("first").path)
+    proxy.mend()
+    with pytest.raises(CorruptError, match="damaged"):
+        until_sent(store)
+    assert [other.read(key(name)).data for name in names[1:]] == [b"[2]", b"[2]"]
+    assert [each.path for each in outbox_of(store).items()] == [key("first").path]
+    check = _check("it", store)
+    assert check.ok
+    made_at = datetime.now(UTC) - timedelta(seconds=STUCK + 1)
+    assert _is_stuck(msgspec.structs.replace(store.statistics(), waiting_since=made_at))
 
 
 def test_a_full_outbox_refuses_writes(

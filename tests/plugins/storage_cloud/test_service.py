@@ -11,7 +11,7 @@ from pegboard.errors import ConfigError, CorruptError
 from pegboard_storage_cloud._redis import RedisAccess, RedisRemote
 from pegboard_storage_cloud._remote import Remote
 from pegboard_storage_cloud._s3 import S3Access, S3Remote
-from tests.plugins.storage_cloud.conftest import s3_remote, store_on
+from tests.plugins.storage_cloud.conftest import damage, s3_remote, store_on
 from tests.servers.redis import RedisServer
 from tests.servers.s3 import S3Server
 
@@ -87,16 +87,11 @@ def test_a_server_that_throws_files_away_is_refused(tmp_path: Path) -> None:
 
 
 def test_damaged_content_is_an_error_and_no_empty_file(
-    open_remote: Callable[[], Remote], prefix: str, tmp_path: Path, redis_server: RedisServer
+    open_remote: Callable[[], Remote], tmp_path: Path
 ) -> None:
     remote = open_remote()
     store = store_on(remote, tmp_path)
     store.write(KEY, b"[1]")
-    if remote.name == "redis":
-        client = redis.Redis.from_url(redis_server.url)
-        client.hset(f"{{{prefix}}}:file:{KEY.path}", "d", b"[2]")
-        client.close()
-    else:
-        remote._put(KEY.path, b"[2]" + b"x" * 400, "overwrite")
+    damage(remote, KEY.path)
     with pytest.raises(CorruptError, match="damaged"):
         store.read(KEY)

@@ -209,7 +209,7 @@ Change = Callable[[Entry | None], bytes | None]
 class Store(Protocol):
     """Keeps bytes by key. A wrapper (encryption, versions) has the same type as what it wraps.
 
-    Derive a store from this class: `previous` and `update` then come with it.
+    Derive a store from this class: `previous`, `mend` and `update` then come with it.
     """
 
     @property
@@ -280,6 +280,23 @@ class Store(Protocol):
         """
         del key
         return None
+
+    def mend(self, key: FileKey, is_sound: Callable[[Entry], bool]) -> Entry | None:
+        """Put the content before the last write in place of a damaged one; return what is there.
+
+        A file that is sound stays as it is, also if somebody has mended it a moment ago: looking
+        and replacing are one step. None where the store keeps no earlier content.
+
+        Args:
+            key: Address of the file.
+            is_sound: Says whether a content that the store can read is one.
+
+        Raises:
+            CorruptError: If the earlier content is damaged as well, or none is kept.
+            UnavailableError: If the store does not answer in time.
+        """
+        entry = self.read(key)
+        return entry if entry is not None and is_sound(entry) else None
 
     def update(self, key: FileKey, change: Change) -> Entry | None:
         """Read, change and write, so that no writer's work is lost; return what is there then.

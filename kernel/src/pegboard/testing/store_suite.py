@@ -299,6 +299,17 @@ class StoreSuite:
         store.update(file_key(), lambda _entry: b"[2]")
         assert content(store) == b"[2]"
 
+    def test_what_is_sound_is_not_mended(self, store: Store) -> None:
+        """And what is not is replaced by what was there before, where the store keeps that."""
+        assert store.mend(file_key(), lambda _entry: True) is None
+        store.write(file_key(), b"[1]")
+        entry = Entry(data=b"[2]", version=store.write(file_key(), b"[2]").version)
+        assert store.mend(file_key(), lambda found: found == entry) == entry
+        before = store.previous(file_key())
+        mended = store.mend(file_key(), lambda found: found.data == b"[1]")
+        assert (None if mended is None else mended.data) == (None if before is None else b"[1]")
+        assert store.read(file_key()) == (entry if before is None else mended)
+
     # -- several at once -------------------------------------------------------------------
 
     def test_who_count_together_lose_nothing(self, open_store: Callable[[], Store]) -> None:

@@ -88,11 +88,16 @@ class Tally(msgspec.Struct, kw_only=True):
         """Print it, and return the exit status."""
         if as_json:
             click.echo(msgspec.json.encode({"counts": self.counts, "problems": self.problems}))
-        else:
-            for each in self.problems:
-                click.secho(f"{each.state}: {each.key}: {each.reason}", fg="red", err=True)
-            states = (f"{count} {state}" for state, count in self.counts.items())
-            click.echo(", ".join(states) or "no files")
+            return 1 if self.problems else 0
+        status = self.complain()
+        states = (f"{count} {state}" for state, count in self.counts.items())
+        click.echo(", ".join(states) or "no files")
+        return status
+
+    def complain(self) -> int:
+        """Print the problems, and return the exit status."""
+        for each in self.problems:
+            click.secho(f"{each.state}: {each.key}: {each.reason}", fg="red", err=True)
         return 1 if self.problems else 0
 
 
@@ -124,8 +129,8 @@ def keys() -> None:
 def list_keys(project: Path, backend: str, *, as_json: bool) -> None:
     """List the keys and how many files each has sealed; never the keys themselves.
 
-    A key without files can be removed from the key file, unless other backends or backups have
-    files of it.
+    A key without files can be removed from the key file, unless other backends, backups, the outbox
+    or the contents before the last saves, which are not counted, have files of it.
     """
 
     def work(storage: Storage, data: Path) -> list[KeyRow]:
@@ -155,23 +160,30 @@ def list_keys(project: Path, backend: str, *, as_json: bool) -> None:
 @_project
 @_backend
 @click.option("--lazy", is_flag=True, help="Leave each file to its next save.")
-def rotate(project: Path, backend: str, *, lazy: bool) -> None:
-    """Make a new key, and seal all files with it; the old keys stay.
+@click.option("--resume", is_flag=True, help="Make no new key: seal what the last rotation left.")
+@click.pass_context
+def rotate(
+    context: click.Context, project: Path, backend: str, *, lazy: bool, resume: bool
+) -> None:
+    """Make a new key, and seal all files with it; the old keys stay. Status 1 if one is not sealed.
 
     The app may run meanwhile. A process that runs seals with the new key once it has read a file
-    that is sealed with it.
+    that is sealed with it. The content before the last save of each file stays sealed as it was,
+    until the next one.
     """
 
-    def work(storage: Storage, data: Path) -> tuple[str, int]:
+    def work(storage: Storage, data: Path) -> tuple[str, Tally]:
         del data
-        key = storage.keys.rotate()
+        key = storage.keys.current() if resume else storage.keys.rotate()
         if lazy:
-            return key.id, 0
+            return key.id, Tally()
         store = storage.raw_store(backend)
-        return key.id, sum(_shown(resealed(store, storage.keys), _count(store), "sealing"))
+        found = resealed(store, storage.keys)
+        return key.id, Tally.of(_shown(found, _count(store), "sealing"))
 
-    key_id, count = _run(project, work)
-    click.echo(f"key {key_id} is current; {count} files were sealed with it")
+    key_id, tally = _run(project, work)
+    click.echo(f"key {key_id} is current; {tally.counts['sealed']} files were sealed with it")
+    context.exit(tally.complain())
 
 
 @storage.command()

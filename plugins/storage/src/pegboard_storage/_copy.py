@@ -29,8 +29,8 @@ class Copied(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         key: The file.
         state: `copied`, or `same` if it was there already; `gone` if it was deleted meanwhile;
-            `left` if it must not leave this machine; `conflict` if the target has another content;
-            `damaged` if the source cannot give it.
+            `left` if it must not leave this machine; `conflict` if the target has another content,
+            or a damaged one; `damaged` if the source cannot give it.
         reason: Why, where it was not copied.
     """
 
@@ -117,7 +117,12 @@ def _copied(source: Store, target: Store, key: FileKey, *, overwrite: bool) -> C
         return Copied(key=key, state="damaged", reason=str(error))
     if entry is None:
         return Copied(key=key, state="gone")
-    there = _present(target, key)
+    try:
+        there = _present(target, key)
+    except CorruptError as error:
+        if not overwrite:
+            return Copied(key=key, state="conflict", reason=f"at the target: {error}")
+        return _written(target, key, entry, None)
     if there is not None and there.data == entry.data:
         return Copied(key=key, state="same")
     if there is not None and not overwrite:
@@ -125,15 +130,17 @@ def _copied(source: Store, target: Store, key: FileKey, *, overwrite: bool) -> C
     return _written(target, key, entry, ABSENT if there is None else there.version)
 
 
-def _written(target: Store, key: FileKey, entry: Entry, expected: str) -> Copied:
+def _written(target: Store, key: FileKey, entry: Entry, expected: str | None) -> Copied:
     try:
         written = target.write(key, entry.data, expected_version=expected)
+        found = None if written.pending else _present(target, key)
     except ConflictError:
         reason = "somebody else wrote it at the target meanwhile"
         return Copied(key=key, state="conflict", reason=reason)
+    except CorruptError as error:
+        return Copied(key=key, state="conflict", reason=f"at the target: {error}")
     if written.pending:
         raise UnavailableError(f"{target.capabilities.backend} is away: go on when it is back")
-    found = _present(target, key)
     if found is None or found.data != entry.data:
         reason = "the target does not give back what was written"
         return Copied(key=key, state="conflict", reason=reason)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from pegboard.contracts.storage import (
     Capabilities,
     Change,
@@ -94,6 +96,24 @@ class EncryptedStore(Store):
             UnavailableError: If the store does not answer in time.
         """
         return self._opened(key, self._store.previous(key))
+
+    def mend(self, key: FileKey, is_sound: Callable[[Entry], bool]) -> Entry | None:
+        """Put the content before the last write in place of one that does not open.
+
+        Raises:
+            ConfigError: If its key is not here.
+            CorruptError: If that does not open either.
+            UnavailableError: If the store does not answer in time.
+        """
+
+        def is_sound_inside(entry: Entry) -> bool:
+            try:
+                opened = self._opened(key, entry)
+            except CorruptError:
+                return False
+            return opened is not None and is_sound(opened)
+
+        return self._opened(key, self._store.mend(key, is_sound_inside))
 
     def update(self, key: FileKey, change: Change) -> Entry | None:
         """Read, change and write, with the locks of the store.

@@ -86,6 +86,7 @@ class FileHandlerV2(LegacyNames):
         self.backend = backend
         self._keys = dict(keys or {})
         self._defaults = dict(defaults or {})
+        self._lent: dict[str, Any] = {}  # copies of defaults that can be changed, as handed out
         self._app = app
         self._base_path = None if base_path is None else Path(base_path).resolve()
         self._encrypt = _checked_encryption(encrypt, self.scope)
@@ -169,7 +170,9 @@ class FileHandlerV2(LegacyNames):
             TooLargeError: If it does not fit.
             UnavailableError: If its store is full, broken, or does not answer in time.
         """
-        self._document.save(self._store("write"), if_version=if_version)
+        store = self._store("write")
+        self._keep_lent()
+        self._document.save(store, if_version=if_version)
         return self
 
     def update(self, values: Mapping[str, Any] | Transformation = _MISSING, /, **more: Any) -> Self:
@@ -184,8 +187,8 @@ class FileHandlerV2(LegacyNames):
             more: More keys and values.
 
         Raises:
-            AccessError: If the user may not write it; with a function only, as all below.
-            ConflictError: If others were always faster.
+            AccessError: If the user may not write it.
+            ConflictError: If others were always faster; with a function only, as all below.
             CorruptError: If it is damaged.
             InputError: If a value is no JSON data.
             UnavailableError: If its store does not answer in time.
@@ -193,6 +196,7 @@ class FileHandlerV2(LegacyNames):
         if callable(values):
             self._document.update(self._store("write"), values)
             return self
+        self._check("write")
         with self._document.lock:
             for key, value in {**({} if values is _MISSING else values), **more}.items():
                 self._document.data[self._stored(key)] = value
@@ -208,7 +212,9 @@ class FileHandlerV2(LegacyNames):
         return self._document.delete(self._store("write"))
 
     def restore(self) -> Self:
-        """Put the content before the last save in place of a damaged file.
+        """Put the content before the last save in place of a damaged file, and load it.
+
+        A file that is sound is loaded as it is: somebody may have restored it already.
 
         Raises:
             AccessError: If the user may not write it.
@@ -229,6 +235,8 @@ class FileHandlerV2(LegacyNames):
     def get(self, key: str, default: Any = None, *, type: Any = None) -> Any:  # noqa: A002 - reads as what it does
         """Return a value: that of the file, else that of `defaults`, else `default`.
 
+        A list or dict of either is saved with what was changed in it.
+
         Args:
             key: Its name.
             default: What to return where there is none.
@@ -238,18 +246,20 @@ class FileHandlerV2(LegacyNames):
             InputError: If the value is not of that type.
             PegboardError: As `load`, if the file has to be loaded.
         """
-        stored = self._stored(key)
-        data = self._data()
-        if stored in data:
-            value = data[stored]
-        elif key in self._defaults:
-            value = self._defaults[key] = copy.deepcopy(self._defaults[key])
-        else:
+        value = self._data().get(self._stored(key), _MISSING)
+        if value is _MISSING:
+            value = self._default(key)
+        if value is _MISSING:
             return default
         return value if type is None else _converted(value, type, f"{key!r} of {self.key}")
 
     def set(self, key: str, value: Any) -> bool:
-        """Set a value in memory; True."""
+        """Set a value in memory; True.
+
+        Raises:
+            AccessError: If the user may not write the file.
+        """
+        self._check("write")
         with self._document.lock:
             self._document.data[self._stored(key)] = value
         return True
@@ -258,8 +268,10 @@ class FileHandlerV2(LegacyNames):
         """Remove a key in memory; False where there was none.
 
         Raises:
+            AccessError: If the user may not write the file.
             PegboardError: As `load`, if the file has to be loaded.
         """
+        self._check("write")
         self._data()
         with self._document.lock:
             return self._document.data.pop(self._stored(key), _MISSING) is not _MISSING
@@ -270,7 +282,7 @@ class FileHandlerV2(LegacyNames):
         Raises:
             PegboardError: As `load`, if the file has to be loaded.
         """
-        return list(self._data())
+        return list(self._copied())
 
     def values(self) -> list[Any]:
         """Return the values, in the order of `keys`.
@@ -278,7 +290,7 @@ class FileHandlerV2(LegacyNames):
         Raises:
             PegboardError: As `load`, if the file has to be loaded.
         """
-        return list(self._data().values())
+        return list(self._copied().values())
 
     def items(self) -> list[tuple[str, Any]]:
         """Return keys and values.
@@ -286,7 +298,7 @@ class FileHandlerV2(LegacyNames):
         Raises:
             PegboardError: As `load`, if the file has to be loaded.
         """
-        return list(self._data().items())
+        return list(self._copied().items())
 
     list_keys = keys
     list_items = items
@@ -297,7 +309,9 @@ class FileHandlerV2(LegacyNames):
         Raises:
             PegboardError: As `load`, if the file has to be loaded.
         """
-        return copy.deepcopy(self._data())
+        data = self._data()
+        with self._document.lock:
+            return copy.deepcopy(data)
 
     def __getitem__(self, key: str) -> Any:
         value = self.get(key, _MISSING)
@@ -386,16 +400,41 @@ class FileHandlerV2(LegacyNames):
 
     # -- inside ----------------------------------------------------------------------------
 
-    def _store(self, access: Access) -> Store:
+    def _check(self, access: Access) -> None:
         check_access(self.user, self.key, access)
+
+    def _store(self, access: Access) -> Store:
+        self._check(access)
         storage = storage_of(self._app)
         backend = storage.backend(self.scope, self.backend, self._base_path)
         return storage.store(self.key, backend, is_encrypted=self._encrypt)
 
     def _data(self) -> dict[str, Any]:
+        """Return what is in memory, for a user who may read it: who has loaded it plays no part."""
         if not self._document.is_loaded:
             self._document.load(self._store("read"), keep_changes=True)
+        else:
+            self._check("read")
         return self._document.data
+
+    def _copied(self) -> dict[str, Any]:
+        data = self._data()
+        with self._document.lock:
+            return dict(data)
+
+    def _default(self, key: str) -> Any:
+        if key not in self._defaults or not isinstance(self._defaults[key], dict | list):
+            return self._defaults.get(key, _MISSING)
+        with self._document.lock:
+            return self._lent.setdefault(key, copy.deepcopy(self._defaults[key]))
+
+    def _keep_lent(self) -> None:
+        """Put the defaults that were changed where they were handed out into the document."""
+        with self._document.lock:
+            for key, value in self._lent.items():
+                if value != self._defaults[key]:
+                    self._document.data.setdefault(self._stored(key), value)
+            self._lent.clear()
 
     def _stored(self, key: str) -> str:
         return self._keys.get(key, key)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -14,6 +15,9 @@ from pegboard_storage._seal import KEY_ID, MasterKey
 __all__ = ["KeyRing", "line_of", "new_key", "parse_keys"]
 
 SECRET = 32
+SECRET_TEXT = 44  # characters of it in base 64
+
+_logger = logging.getLogger("pegboard.storage")
 
 
 class KeyRing:
@@ -46,16 +50,27 @@ def line_of(key: MasterKey) -> str:
     return f"{key.id} {key.created} {urlsafe_b64encode(key.secret).decode()}\n"
 
 
-def parse_keys(text: str, source: str) -> KeyRing:
+def parse_keys(text: str, source: str, *, is_appended: bool = False) -> KeyRing:
     """Read keys from text; empty lines and those that begin with `#` are passed over.
+
+    Args:
+        text: The lines.
+        source: What messages call it.
+        is_appended: Whether keys are added at the end. Then a line that is too short was cut off
+            while it was written, has sealed nothing, and is passed over too, with a warning.
 
     Raises:
         ConfigError: If a line is no key, if an id comes twice, or if there is no key at all.
     """
     keys: list[MasterKey] = []
     for number, line in enumerate(text.splitlines(), 1):
-        if line.strip() and not line.startswith("#"):
-            keys.append(_parse_line(line, f"line {number} of {source}"))
+        if not line.strip() or line.startswith("#"):
+            continue
+        place = f"line {number} of {source}"
+        if is_appended and keys and _is_cut_off(line):
+            _logger.warning("%s is passed over: it was cut off when it was written", place)
+            continue
+        keys.append(_parse_line(line, place))
     if not keys:
         raise ConfigError(f"{source} holds no key")
     if len({key.id for key in keys}) < len(keys):
@@ -63,10 +78,15 @@ def parse_keys(text: str, source: str) -> KeyRing:
     return KeyRing(keys)
 
 
+def _is_cut_off(line: str) -> bool:
+    parts = line.split()
+    return len(parts) < 3 or (len(parts) == 3 and len(parts[2]) < SECRET_TEXT)
+
+
 def _parse_line(line: str, place: str) -> MasterKey:
     try:
         key_id, created, text = line.split()
-        secret = urlsafe_b64decode(text)
+        secret = b64decode(text, altchars=b"-_", validate=True)
         is_id = len(bytes.fromhex(key_id)) == KEY_ID and key_id == key_id.lower()
     except (ValueError, Base64Error):
         is_id, secret = False, b""

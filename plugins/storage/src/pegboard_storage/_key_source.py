@@ -6,6 +6,7 @@ there was one, so that a lost key file is an error and not the loss of all that 
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import stat
@@ -120,7 +121,7 @@ class FileKeys(KeySource):
             elif create:
                 self._make(line_of(new_key()))
                 text = self._read_again()
-        return None if text is None else parse_keys(text, self.name)
+        return None if text is None else parse_keys(text, self.name, is_appended=True)
 
     def _read_again(self) -> str:
         """Return what has to be there: somebody may have made it a moment ago."""
@@ -137,13 +138,22 @@ class FileKeys(KeySource):
         if self.read(create=True) is None:
             raise ConfigError(f"{self.name} could not be made")
         key = new_key()
+        try:
+            self._append(f"\n{line_of(key)}".encode())  # a line that was cut off stays alone
+        except OSError as error:
+            reason = f"no key could be added to {self.name}, the old ones stay: {error.strerror}"
+            raise ConfigError(reason) from error
+        return key
+
+    def _append(self, line: bytes) -> None:
+        """Add a line; one that does not fit is left cut off, which whoever reads it passes over."""
         fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | _NO_FOLLOW)
         try:
-            os.write(fd, f"\n{line_of(key)}".encode())  # a line that was cut off stays alone
+            if os.write(fd, line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(fd)
         finally:
             os.close(fd)
-        return key
 
     def _read(self) -> str | None:
         try:

@@ -10,7 +10,8 @@ Two rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +57,7 @@ class StoredDocument:
         self.stale_since: datetime | None = None
         self.version = ABSENT
         self._base: bytes | None = None
+        self._changes = 0  # of `_base`, which may be the same again
 
     def load(self, store: Store, *, keep_changes: bool = False) -> None:
         """Read the file; one that is not there is an empty document.
@@ -68,8 +70,9 @@ class StoredDocument:
             CorruptError: If it is damaged; nothing in memory has changed.
             PegboardError: As `Store.read`.
         """
-        entry = self._read(store)
-        data = {} if entry is None else self._decoded(entry.data, store)
+        with self._advising(store):
+            entry = store.read(self.key)
+            data = {} if entry is None else self._decoded(entry.data)
         with self.lock:
             changes = difference(self._base, self.data) if keep_changes else None
             self.data = data if changes is None else changes.applied(data)
@@ -84,22 +87,25 @@ class StoredDocument:
 
         Raises:
             ConflictError: If it has another version than `if_version`; nothing was written.
+            CorruptError: If what is there is damaged.
             InputError: If a value is no JSON data.
             PegboardError: As `Store.write`.
         """
         with self.lock:
             data, base, version = encoded(self.data), self._base, self.version
-        try:
-            expected = version if if_version is None else if_version
-            written = store.write(self.key, data, expected_version=expected)
-        except ConflictError:
-            if if_version is not None:
-                raise
-            self._merge(store, data, base)
-            return
+            changes = self._changes
+        expected = version if if_version is None else if_version
+        with self._advising(store):
+            try:
+                written = store.write(self.key, data, expected_version=expected)
+            except ConflictError:
+                if if_version is not None:
+                    raise
+                self._merge(store, data, base)
+                return
         entry = Entry(data=data, version=written.version)
         with self.lock:
-            if self._base is not base:  # another thread has loaded or saved meanwhile
+            if self._changes != changes:  # another thread has loaded, saved or deleted meanwhile
                 self._rebase(entry, difference(base, decoded(data)))
             self._note(entry, is_pending=written.pending)
 
@@ -110,16 +116,18 @@ class StoredDocument:
 
         Raises:
             ConflictError: If others were always faster.
+            CorruptError: If what is there is damaged.
             InputError: If a value is no JSON data.
             PegboardError: As `Store.update`.
         """
 
         def changed(entry: Entry | None) -> bytes:
-            document = {} if entry is None else decoded(entry.data)
+            document = {} if entry is None else self._decoded(entry.data)
             answer = change(document)
             return encoded(document if answer is None else answer)
 
-        entry = store.update(self.key, changed)
+        with self._advising(store):
+            entry = store.update(self.key, changed)
         with self.lock:
             self._rebase(entry, _NOTHING)
             self._note(entry)
@@ -139,26 +147,27 @@ class StoredDocument:
     def restore(self, store: Store) -> None:
         """Put the content before the last write in place of a damaged file, and load it.
 
+        One that is sound is loaded as it is.
+
         Raises:
             NotFoundError: If there is no such content.
             CorruptError: If that is damaged as well.
             PegboardError: As `Store.write`.
         """
-        entry = store.previous(self.key)
+        entry = store.mend(self.key, _is_document)
         if entry is None:
             raise NotFoundError(f"there is no earlier content of {self.key}")
         data = decoded(entry.data)
-        written = store.write(self.key, entry.data)
         with self.lock:
             self.data = data
-            self._note(Entry(data=entry.data, version=written.version))
+            self._note(entry)
 
     def _merge(self, store: Store, data: bytes, base: bytes | None) -> None:
         """Save `data`, which came from `base`, into what is there now."""
         mine = difference(base, decoded(data))
 
         def merged(entry: Entry | None) -> bytes:
-            return encoded(mine.applied({} if entry is None else decoded(entry.data)))
+            return encoded(mine.applied({} if entry is None else self._decoded(entry.data)))
 
         entry = store.update(self.key, merged)
         with self.lock:
@@ -170,17 +179,19 @@ class StoredDocument:
         unsaved = difference(self._base, self.data).without(saved)
         self.data = unsaved.applied({} if entry is None else decoded(entry.data))
 
-    def _read(self, store: Store) -> Entry | None:
+    @contextmanager
+    def _advising(self, store: Store) -> Iterator[None]:
+        """Say of a damaged file whether it can be restored."""
         try:
-            return store.read(self.key)
+            yield
         except CorruptError as error:
             raise self._corrupt(store, str(error)) from error
 
-    def _decoded(self, data: bytes, store: Store) -> dict[str, Any]:
+    def _decoded(self, data: bytes) -> dict[str, Any]:
         try:
             return decoded(data)
         except CorruptError as error:
-            raise self._corrupt(store, f"{self.key} is damaged: {error}") from error
+            raise CorruptError(f"{self.key} is damaged: {error}") from error
 
     def _corrupt(self, store: Store, text: str) -> CorruptError:
         is_recoverable = _has_previous(store, self.key)
@@ -194,6 +205,7 @@ class StoredDocument:
 
     def _note(self, entry: Entry | None, *, is_pending: bool = False) -> None:
         self._base = None if entry is None else entry.data
+        self._changes += 1
         self.version = ABSENT if entry is None else entry.version
         self.stale_since = None if entry is None else entry.stale_since
         self.is_loaded = True
@@ -203,6 +215,14 @@ class StoredDocument:
 def _has_previous(store: Store, key: FileKey) -> bool:
     try:
         entry = store.previous(key)
-        return entry is not None and decoded(entry.data) is not None
     except (ConfigError, CorruptError):
         return False
+    return entry is not None and _is_document(entry)
+
+
+def _is_document(entry: Entry) -> bool:
+    try:
+        decoded(entry.data)
+    except CorruptError:
+        return False
+    return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Literal
 
 import msgspec
@@ -26,12 +27,12 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         key: The file.
         state: `sound`; `damaged`; `unreadable` if the key to open it is missing; `restored` if its
-            content before the last save was put back.
+            content before the last save was put back; `sealed` if the current key has sealed it.
         reason: What is wrong with it.
     """
 
     key: FileKey
-    state: Literal["sound", "damaged", "unreadable", "restored"]
+    state: Literal["sound", "damaged", "unreadable", "restored", "sealed"]
     reason: str = ""
 
     @property
@@ -69,37 +70,43 @@ def key_uses(store: Store) -> Counter[str]:
     """
     uses: Counter[str] = Counter()
     for key in every_key(store):
-        key_id = _key_id(store, key)
-        if key_id is not None:
-            uses[key_id] += 1
+        with suppress(CorruptError):
+            key_id = _key_id(store, key)
+            if key_id is not None:
+                uses[key_id] += 1
     return uses
 
 
-def resealed(store: Store, keys: Keys) -> Iterator[bool]:
-    """Seal what other keys have sealed with the current one; yield for each file whether it was.
+def resealed(store: Store, keys: Keys) -> Iterator[Finding]:
+    """Seal what other keys have sealed with the current one; yield what became of each file.
 
-    It may go on while others write.
+    It may go on while others write. A file that does not open is passed over.
 
     Raises:
-        ConfigError: If a key is missing.
+        ConfigError: If there is no current key.
         UnavailableError: If the store does not answer in time.
     """
     sealing = EncryptedStore(store, keys)
     current = keys.current().id
     for key in every_key(store):
-        key_id = _key_id(store, key)
-        is_old = key_id is not None and key_id != current
-        if is_old:
-            sealing.update(key, lambda entry: None if entry is None else entry.data)
-        yield is_old
+        yield _resealed(store, sealing, key, current)
+
+
+def _resealed(store: Store, sealing: EncryptedStore, key: FileKey, current: str) -> Finding:
+    try:
+        if _key_id(store, key) in {None, current}:
+            return Finding(key=key, state="sound")
+        sealing.update(key, lambda entry: None if entry is None else entry.data)
+    except ConfigError as error:
+        return Finding(key=key, state="unreadable", reason=str(error))
+    except (ConflictError, CorruptError) as error:
+        return Finding(key=key, state="damaged", reason=str(error))
+    return Finding(key=key, state="sealed")
 
 
 def _key_id(store: Store, key: FileKey) -> str | None:
-    try:
-        entry = store.read(key)
-        return key_id_of(entry.data) if entry is not None and is_sealed(entry.data) else None
-    except CorruptError:
-        return None
+    entry = store.read(key)
+    return key_id_of(entry.data) if entry is not None and is_sealed(entry.data) else None
 
 
 def _examined(store: Store, keys: Keys, key: FileKey) -> Finding:

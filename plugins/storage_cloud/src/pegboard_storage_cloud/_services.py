@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Mapping
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 
 import anyio
@@ -24,6 +25,7 @@ from pegboard_storage_cloud.config import StorageCloudConfig
 __all__ = ["Services", "outbox_path"]
 
 POLL = 1.0  # seconds after which writes of other processes are looked for
+STUCK = 60.0  # seconds that a write waits for a service that is there before it is a problem
 
 _logger = logging.getLogger("pegboard.storage_cloud")
 
@@ -145,9 +147,15 @@ def _check(name: str, store: CloudStore) -> HealthCheck:
     state = store.statistics()
     return HealthCheck(
         name=name,
-        ok=not state.is_away and not state.conflicts,
+        ok=not state.is_away and not state.conflicts and not _is_stuck(state),
         detail=_sentence(state),
     )
+
+
+def _is_stuck(state: CloudStatistics) -> bool:
+    if state.is_away or state.waiting_since is None:
+        return False
+    return (datetime.now(UTC) - state.waiting_since).total_seconds() > STUCK
 
 
 def _sentence(state: CloudStatistics) -> str:
@@ -155,6 +163,8 @@ def _sentence(state: CloudStatistics) -> str:
     if state.waiting_since is not None:
         since = state.waiting_since.isoformat(timespec="seconds")
         parts.append(f"{state.waiting} writes wait in the outbox, the first since {since}")
+    if _is_stuck(state):
+        parts.append("though the service is there: `pegboard outbox send` says why")
     if state.conflicts:
         parts.append(f"{state.conflicts} conflicts: pegboard outbox list")
     return "; ".join(parts)

@@ -28,6 +28,7 @@ from pegboard.contracts.storage import (
     Written,
 )
 from pegboard.errors import (
+    ConfigError,
     ConflictError,
     InputError,
     PegboardError,
@@ -193,12 +194,24 @@ class CloudStore(Store):
     def send_waiting(self) -> bool:
         """Send what waits in the outbox; False if the service is away.
 
+        A file that cannot be sent keeps no other one from it: what is wrong is raised at the end.
+
         Raises:
             ConfigError: If the service may not be used as the settings say.
             CorruptError: If what the service keeps of a file is not what was written.
         """
-        paths = [] if self._outbox is None else self._outbox.paths()
-        return all(self._sent(path) is None for path in paths)
+        failure: PegboardError | None = None
+        for path in [] if self._outbox is None else self._outbox.paths():
+            try:
+                if self._sent(path) is not None:
+                    return False
+            except ConfigError:
+                raise
+            except PegboardError as error:
+                failure = failure or error
+        if failure is not None:
+            raise failure
+        return True
 
     def statistics(self) -> CloudStatistics:
         """Return how the service and its outbox are."""

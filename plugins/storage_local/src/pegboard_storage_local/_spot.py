@@ -82,6 +82,14 @@ class Spot:
         self._place.replace(self._name, record.raw, mode=_MODE)
         return record.version
 
+    def put_back(self, before: Record) -> None:
+        """Put the content before the last write in place of a damaged one, which is not kept.
+
+        Raises:
+            OSError: If it cannot be written.
+        """
+        self._place.replace(self._name, before.raw, mode=_MODE)
+
     def remove(self) -> bool:
         """Remove everything; False where there was no file.
 

@@ -6,7 +6,7 @@ at the version and put the new content in place; the content before stays beside
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -119,6 +119,26 @@ class LocalStore(Store):
             UnavailableError: If it cannot be read.
         """
         return self._read(key, PREVIOUS)
+
+    def mend(self, key: FileKey, is_sound: Callable[[Entry], bool]) -> Entry | None:
+        """Put the content before the last write in place of a damaged one, under the lock.
+
+        Raises:
+            CorruptError: If that is damaged as well.
+            UnavailableError: If it cannot be written, or somebody else does for too long.
+        """
+        with self._locked("mend", key) as spot:
+            current = _entry(spot.expect(None))
+            if current is not None and is_sound(current):
+                return current
+            before = spot.sound(PREVIOUS)
+            entry = _entry(before)
+            if before is None or entry is None:
+                return None
+            if not is_sound(entry):
+                raise CorruptError(f"the content of {key} before the last save is damaged as well")
+            spot.put_back(before)
+            return entry
 
     def update(self, key: FileKey, change: Change) -> Entry | None:
         """Read, change and write under one lock.
