@@ -1,5 +1,7 @@
 """Run the suites asked for and print their tables."""
 
+import signal
+import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
@@ -12,6 +14,7 @@ from benchmarks.report import Report, write_json
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the benchmarks as told by the command line."""
     options = parse(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was started is ended
     _raise_descriptor_limit()
     where = machine()
     versions = installed()

@@ -1,11 +1,11 @@
 """Saves under load: what callers, sockets and streams notice, and when the new code answers.
 
 Each program serves the same three things while its source file is saved again and again, now and
-then with a mistake in it. Times are taken by the client: from the end of the save to the first
-answer of the new code, over a connection of its own that asks again and again during a save.
+then with a mistake in it. `benchmarks.load.saves` saves and asks. The others are also run without
+sockets and streams, since with them some never serve new code at all.
 """
 
-import asyncio
+import json
 import os
 import signal
 import socket
@@ -13,51 +13,30 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
+from benchmarks.child import Child, cores
+from benchmarks.load.saves import Plan, Seen
 from benchmarks.options import Options
 from benchmarks.report import Report
 from benchmarks.sample import Samples
 from benchmarks.table import Cell, table
 from benchmarks.target import Target
 
-
-@dataclass(frozen=True, kw_only=True)
-class Load:
-    """What is asked of a program meanwhile.
-
-    Attributes:
-        rate: requests per second, in an open loop: one that is late does not delay the next.
-        pool: connections that the requests go over.
-        sockets: open WebSockets, each exchanging five messages a second.
-        streams: open event streams.
-    """
-
-    rate: float = 200.0
-    pool: int = 16
-    sockets: int = 50
-    streams: int = 20
-
-
-LIGHT = Load(rate=20, pool=2, sockets=3, streams=2)
-"""Just enough to see that it works."""
-
-BROKEN_EVERY = 10
-"""Each how manieth save has a mistake in it."""
+OURS = "pegboard"
 
 STALLED = 0.1
 """Seconds from which on an answer counts as stalled."""
 
-GIVE_UP = 8.0
-"""Seconds until new code that does not answer is given up on."""
+LONGEST = 280.0
+"""Seconds that the load on one program may take."""
 
 MOD = """
-{slow}from pegboard import get_app
+{extra}from pegboard import get_app
 
 export = get_app("bench").tb
 
@@ -72,9 +51,9 @@ async def get() -> int:
 @export(mod_name="bench", websocket_handler="talk")
 def talk() -> object:
     async def on_message(payload: object) -> object:
-        return {{"version": VERSION}}
+        return {"version": VERSION}
 
-    return {{"on_message": on_message}}
+    return {"on_message": on_message}
 
 
 @export(mod_name="bench", api=True)
@@ -87,7 +66,7 @@ async def ticks() -> object:
 """
 
 PLAIN = """
-{slow}import asyncio
+{extra}import asyncio
 
 VERSION = {version}
 JSON = [(b"content-type", b"application/json")]
@@ -97,27 +76,27 @@ async def app(scope, receive, send):
     if scope["type"] == "lifespan":
         while True:
             message = await receive()
-            await send({{"type": message["type"] + ".complete"}})
+            await send({"type": message["type"] + ".complete"})
             if message["type"] == "lifespan.shutdown":
                 return
     if scope["type"] == "websocket":
         await receive()
-        await send({{"type": "websocket.accept"}})
+        await send({"type": "websocket.accept"})
         while (await receive())["type"] == "websocket.receive":
-            await send({{"type": "websocket.send", "text": str(VERSION)}})
+            await send({"type": "websocket.send", "text": str(VERSION)})
         return
     stream = scope["path"].startswith("/sse")
     body = b'"data":%d' % VERSION
     headers = JSON if stream else [*JSON, (b"content-length", b"%d" % len(body))]
-    await send({{"type": "http.response.start", "status": 200, "headers": headers}})
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
     if not stream:
-        await send({{"type": "http.response.body", "body": body}})
+        await send({"type": "http.response.body", "body": body})
         return
 
     async def tick():
         while True:
             chunk = b"data: %d\\n\\n" % VERSION
-            await send({{"type": "http.response.body", "body": chunk, "more_body": True}})
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
             await asyncio.sleep(0.1)
 
     ticking = asyncio.ensure_future(tick())
@@ -127,6 +106,9 @@ async def app(scope, receive, send):
 """
 
 SLOW_SECONDS = 2.0
+
+LIGHT = {"rate": 20.0, "pool": 2, "sockets": 3, "streams": 2, "quiet": 0.5}
+"""Just enough to see that it works."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,13 +122,35 @@ class Program:
     command: Callable[[int, Path], list[str]]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A question: what is served, and under which load.
+
+    Attributes:
+        title: What is asked.
+        extra: A line at the head of what is served.
+        load: What differs from the usual load.
+    """
+
+    title: str
+    extra: str = ""
+    load: dict[str, int]
+
+
+CASES = [
+    Case(title="a small file, requests, sockets and streams", load={}),
+    Case(title="it imports what takes 2 s to import", extra="import slow", load={}),
+    Case(title="a small file, requests only", load={"sockets": 0, "streams": 0}),
+]
+
+
 def _tool(name: str) -> str:
     return str(Path(sys.executable).with_name(name))
 
 
 PROGRAMS = [
     Program(
-        name="pegboard serve --reload",
+        name=OURS,
         module="pegboard_hot_reload",
         source="mods/bench.py",
         text=MOD,
@@ -156,7 +160,7 @@ PROGRAMS = [
         ],
     ),
     Program(
-        name="uvicorn --reload",
+        name="uvicorn",
         module="uvicorn",
         source="bench.py",
         text=PLAIN,
@@ -166,7 +170,7 @@ PROGRAMS = [
         ],
     ),
     Program(
-        name="hypercorn --reload",
+        name="hypercorn",
         module="hypercorn",
         source="bench.py",
         text=PLAIN,
@@ -176,7 +180,7 @@ PROGRAMS = [
         ],
     ),
     Program(
-        name="granian --reload",
+        name="granian",
         module="granian",
         source="bench.py",
         text=PLAIN,
@@ -188,64 +192,53 @@ PROGRAMS = [
 ]
 
 
-@dataclass
-class Seen:
-    """What the clients noticed."""
-
-    quiet: list[float] = field(default_factory=list)
-    during: list[float] = field(default_factory=list)
-    failed: int = 0
-    dropped: int = 0
-    sockets_closed: int = 0
-    streams_closed: int = 0
-    to_new: list[float] = field(default_factory=list)
-    never: int = 0
-    saving: bool = False
-
-    def note(self, seconds: float) -> None:
-        """Count an answer."""
-        (self.during if self.saving else self.quiet).append(seconds)
-
-
 def run(options: Options) -> Report:
     """Save under load and compare what is noticed."""
-    samples = Samples()
-    tables = []
-    slow_seconds = 0.2 if options.smoke else SLOW_SECONDS
-    for title, slow in (
-        ("a small file", ""),
-        (f"a file that imports what takes {slow_seconds:g} s", "import slow\n"),
-    ):
+    samples, tables = Samples(), []
+    programs = [each for each in PROGRAMS if _is_wanted(each, options)]
+    for case in CASES[-1:] if options.smoke else CASES:
         rows: list[list[Cell]] = []
-        for program in PROGRAMS:
-            if find_spec(program.module) is None:
-                options.left_out[program.name] = "not installed"
-                continue
-            is_ours = program.text is MOD
-            saves = 4 if options.smoke else 200 if is_ours else 20
-            saves = saves if is_ours or not slow else min(saves, 6)
-            load = LIGHT if options.smoke else Load()
-            seen = asyncio.run(_measure(program, load, slow, slow_seconds, saves))
-            rows.append(_row(program.name, saves, seen))
-            _keep(samples, f"{program.name}, {title}", seen)
-        tables.append(table(f"Saves of {title}", HEAD, rows))
+        for program in programs:
+            plan = _plan(program, case, options)
+            seen = _measure(program, case, plan)
+            rows.append(_row(program.name, seen))
+            _keep(samples, f"{program.name}, {case.title}", seen)
+        tables.append(table(case.title.capitalize(), HEAD, rows))
     return Report(suite="reload", tables=tables, samples=samples, targets=_targets(samples))
 
 
+def _is_wanted(program: Program, options: Options) -> bool:
+    if options.only and program.name not in options.only:
+        return False
+    if find_spec(program.module) is None:
+        options.left_out[program.name] = "not installed"
+        return False
+    return True
+
+
+def _plan(program: Program, case: Case, options: Options) -> Plan:
+    is_ours = program.name == OURS
+    text = program.text.replace("{extra}", case.extra)
+    plan = Plan(port=0, source=program.source, text=text, saves=200 if is_ours else 20)
+    if options.smoke:
+        plan = replace(plan, **LIGHT, saves=4, broken_every=3, give_up=4.0, hopeless=1)  # type: ignore[arg-type]  # each is of its type
+    return replace(plan, **case.load)  # type: ignore[arg-type]  # the same
+
+
 HEAD = (
-    "program", "saves", "to new code ms", "p99", "never", "requests", "failed", "stalled",
-    "p99 quiet ms", "p99 saving ms", "conns cut", "sockets cut", "streams cut",
+    "--reload", "saves", "to new code ms", "p99", "never", "requests", "failed", "stalled",
+    "p99 quiet ms", "p99 in reloads", "conns cut", "sockets cut", "streams cut",
 )  # fmt: skip
 
 
-def _row(name: str, saves: int, seen: Seen) -> list[Cell]:
-    every = [*seen.quiet, *seen.during]
+def _row(name: str, seen: Seen) -> list[Cell]:
+    every = [*seen.quiet, *seen.saving]
     return [
-        *(name, str(saves), _at(seen.to_new, 50), _at(seen.to_new, 99), str(seen.never)),
-        *(str(len(every) + seen.failed), str(seen.failed)),
+        *(name, str(len(seen.to_new) + seen.never), _at(seen.to_new, 50), _at(seen.to_new, 99)),
+        *(str(seen.never), str(len(every) + seen.failed), str(seen.failed)),
         str(sum(each > STALLED for each in every)),
         *(_at(seen.quiet, 99), _at(seen.during, 99)),
-        *(str(seen.dropped), str(seen.sockets_closed), str(seen.streams_closed)),
+        *(str(seen.cut[kind]) for kind in ("http", "socket", "stream")),
     ]
 
 
@@ -258,17 +251,16 @@ def _at(values: list[float], percent: int) -> float | None:
 def _keep(samples: Samples, name: str, seen: Seen) -> None:
     samples.add(name, "median to new code, ms", _at(seen.to_new, 50) or 0.0)
     samples.add(name, "p99 to new code, ms", _at(seen.to_new, 99) or 0.0)
-    closed = seen.failed + seen.dropped + seen.sockets_closed + seen.streams_closed
-    samples.add(name, "failed or closed", float(closed))
+    samples.add(name, "failed, cut or never new", seen.failed + sum(seen.cut.values()) + seen.never)
     quiet = _at(seen.quiet, 99) or 1.0
-    samples.add(name, "p99 while saving by p99 without", (_at(seen.during, 99) or 0.0) / quiet)
+    samples.add(name, "p99 in reloads by p99 without", (_at(seen.during, 99) or 0.0) / quiet)
 
 
 LIMITS = {
     "median to new code, ms": 10.0,
     "p99 to new code, ms": 25.0,
-    "failed or closed": 0.0,
-    "p99 while saving by p99 without": 2.0,
+    "failed, cut or never new": 0.0,
+    "p99 in reloads by p99 without": 2.0,
 }
 
 
@@ -276,183 +268,46 @@ def _targets(samples: Samples) -> list[Target]:
     return [
         Target(text=f"{name}: {case}", limit=limit, value=samples.median(name, case))
         for name in samples.values
-        if name.startswith("pegboard")
+        if name.startswith(OURS)
         for case, limit in LIMITS.items()
     ]
 
 
-# -- one program ---------------------------------------------------------------------------
-
-
-async def _measure(
-    program: Program,
-    load: Load,
-    slow: str,
-    slow_seconds: float,
-    saves: int,
-) -> Seen:
+def _measure(program: Program, case: Case, plan: Plan) -> Seen:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         source = folder / program.source
         source.parent.mkdir(exist_ok=True)
-        (folder / "slow.py").write_text(f"import time\ntime.sleep({slow_seconds})\n")
-        text = program.text.replace("{slow}", slow)
-        source.write_text(text.format(version=0))
-        port = _free_port()
-        process = subprocess.Popen(
-            program.command(port, folder),
-            cwd=folder,
-            env={**os.environ, "PYTHONPATH": str(folder)},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        try:
-            return await _drive(port, load, source, text, saves)
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        (folder / "slow.py").write_text(f"import time\ntime.sleep({SLOW_SECONDS})\n")
+        source.write_text(plan.text.replace("{version}", "0"))
+        plan = replace(plan, port=_free_port(), source=str(source))
+        with _serving(program.command(plan.port, folder), folder):
+            words = ("-m", "benchmarks.load.saves", json.dumps(asdict(plan)))
+            with Child.python(*words, core=cores()[1]) as load:
+                return Seen(**json.loads(load.rest(LONGEST)))
+
+
+@contextmanager
+def _serving(command: list[str], folder: Path) -> Iterator[None]:
+    """Run a program, which may have processes of its own, and end it with all of them."""
+    process = subprocess.Popen(
+        command,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(folder)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        yield
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def _free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port: int = taken.getsockname()[1]
     return port
-
-
-async def _drive(port: int, load: Load, source: Path, text: str, saves: int) -> Seen:
-    seen, stop = Seen(), asyncio.Event()
-    await _until_version(port, 0, 60.0)
-    tasks = [asyncio.ensure_future(_requests(port, load, seen, stop))]
-    tasks += [asyncio.ensure_future(_socket(port, seen, stop)) for _ in range(load.sockets)]
-    tasks += [asyncio.ensure_future(_stream(port, seen, stop)) for _ in range(load.streams)]
-    await asyncio.sleep(3.0 if saves > 4 else 0.5)
-    seen.saving = True
-    for number in range(1, saves + 1):
-        if number % BROKEN_EVERY == 0:
-            await asyncio.to_thread(source.write_text, text.format(version="+ nothing ("))
-            await asyncio.sleep(0.15)
-        await asyncio.to_thread(source.write_text, text.format(version=number))
-        begun = time.perf_counter()
-        if await _until_version(port, number, GIVE_UP):
-            seen.to_new.append(time.perf_counter() - begun)
-        else:
-            seen.never += 1
-        await asyncio.sleep(0.1 + 0.01 * (number % 7))
-    seen.saving = False
-    stop.set()
-    for each in tasks:
-        each.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    return seen
-
-
-# -- clients -------------------------------------------------------------------------------
-
-
-class _Connection:
-    """HTTP/1.1 with keep-alive, as little of it as this needs."""
-
-    def __init__(self, port: int) -> None:
-        self._port = port
-        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
-
-    async def get(self) -> bytes:
-        """Return the body of an answer."""
-        if self._streams is None:
-            self._streams = await asyncio.open_connection("127.0.0.1", self._port)
-        reader, writer = self._streams
-        writer.write(b"GET /api/bench/get HTTP/1.1\r\nhost: bench\r\n\r\n")
-        head = await reader.readuntil(b"\r\n\r\n")
-        length = head.lower().split(b"content-length:")[1].split(b"\r\n")[0]
-        return await reader.readexactly(int(length))
-
-    def close(self) -> bool:
-        """Hang up; whether there was a connection."""
-        streams, self._streams = self._streams, None
-        if streams is not None:
-            streams[1].close()
-        return streams is not None
-
-
-async def _until_version(port: int, version: int, seconds: float) -> bool:
-    connection, end = _Connection(port), time.perf_counter() + seconds
-    wanted = b'"data":%d' % version
-    while time.perf_counter() < end:
-        try:
-            body = await asyncio.wait_for(connection.get(), 1.0)
-            if wanted + b"," in body + b"," or wanted + b"}" in body:
-                connection.close()
-                return True
-        except (OSError, asyncio.IncompleteReadError, TimeoutError, IndexError):
-            connection.close()
-            await asyncio.sleep(0.01)
-    connection.close()
-    return False
-
-
-async def _requests(port: int, load: Load, seen: Seen, stop: asyncio.Event) -> None:
-    idle = [_Connection(port) for _ in range(load.pool)]
-    running: set[asyncio.Task[None]] = set()
-
-    async def one(due: float) -> None:
-        connection = idle.pop(0) if idle else _Connection(port)
-        try:
-            await asyncio.wait_for(connection.get(), 5.0)
-            seen.note(time.perf_counter() - due)
-        except asyncio.CancelledError:
-            connection.close()
-            raise
-        except (OSError, asyncio.IncompleteReadError, TimeoutError, IndexError):
-            seen.failed += 1
-            seen.dropped += connection.close()
-        idle.append(connection)
-
-    due = time.perf_counter()
-    try:
-        while not stop.is_set():
-            task = asyncio.ensure_future(one(due))
-            running.add(task)
-            task.add_done_callback(running.discard)
-            due += 1 / load.rate
-            await asyncio.sleep(max(0.0, due - time.perf_counter()))
-    finally:
-        for task in running:
-            task.cancel()
-        for each in idle:
-            each.close()
-
-
-async def _socket(port: int, seen: Seen, stop: asyncio.Event) -> None:
-    from websockets.asyncio.client import connect
-    from websockets.exceptions import WebSocketException
-
-    while not stop.is_set():
-        with suppress(OSError, WebSocketException, TimeoutError):
-            async with connect(f"ws://127.0.0.1:{port}/ws/bench/talk") as client:
-                try:
-                    while True:
-                        await client.send("1")
-                        await asyncio.wait_for(client.recv(), 5.0)
-                        await asyncio.sleep(0.2)
-                except (OSError, WebSocketException, TimeoutError):
-                    seen.sockets_closed += 1
-        await asyncio.sleep(0.05)
-
-
-async def _stream(port: int, seen: Seen, stop: asyncio.Event) -> None:
-    while not stop.is_set():
-        with suppress(OSError):
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            try:
-                writer.write(b"GET /sse/bench/ticks HTTP/1.1\r\nhost: bench\r\n\r\n")
-                while await asyncio.wait_for(reader.read(4096), 5.0):
-                    pass
-                seen.streams_closed += 1
-            except (OSError, TimeoutError):
-                seen.streams_closed += 1
-            finally:
-                writer.close()
-        await asyncio.sleep(0.05)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pegboard._loader import LoadedMod
     from pegboard._registry import Generation, Staged
 
-__all__ = ["ModReload", "Part", "Unfinished", "parts_of"]
+__all__ = ["ModReload", "Part", "Plan", "Unfinished", "parts_of"]
 
 Unfinished = Callable[[Path], bool]
 Retire = Callable[["Generation", Iterable["Edition"]], None]
@@ -63,6 +63,20 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
         if not self.added or not (self.mods or self.removed):
             return []
         return [msgspec.structs.replace(self, added=()), *map(_alone, self.added)]
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be done about the mods.
+
+    Attributes:
+        parts: What is replaced.
+        mended: Names of those that are as they were before they failed.
+        begun: When the look at them began.
+    """
+
+    parts: list[Part]
+    mended: list[str]
+    begun: float
 
 
 def parts_of(units: Collection[str], links: Mapping[str, Collection[str]]) -> list[frozenset[str]]:
@@ -112,33 +126,34 @@ class ModReload:
                 found |= {path.parent for path in edition.sources if not _is_installed(path)}
         return {each for each in found if found.isdisjoint(each.parents)}
 
-    async def run(
-        self,
-        paths: Collection[Path] | None,
-        forced: Collection[str],
-        unfinished: Unfinished | None = None,
-        *,
-        installed: bool = False,
-    ) -> list[Reloaded]:
-        """Replace what has changed, and the mods of these names in any case; see `Reloader`."""
-        begun = perf_counter()
-        parts, mended = await to_thread.run_sync(self._plan, paths, frozenset(forced), installed)
-        outcomes = [self._mended(name) for name in mended]
-        for part in parts:
-            outcomes += await self._replace(part, begun, unfinished)
+    async def run(self, plan: Plan, unfinished: Unfinished | None = None) -> list[Reloaded]:
+        """Replace what is planned; see `Reloader`."""
+        outcomes = [self._mended(name) for name in plan.mended]
+        for part in plan.parts:
+            outcomes += await self._replace(part, plan.begun, unfinished)
         return outcomes
 
     # -- what has changed ------------------------------------------------------------------
 
-    def _plan(
+    def plan(
         self,
-        paths: Collection[Path] | None,
-        forced: frozenset[str],
-        installed: bool,  # noqa: FBT001 - passed on to a thread, by position
-    ) -> tuple[list[Part], list[str]]:
-        """Return what to replace, and which mods are again as they were before they failed."""
+        paths: Collection[Path] | None = None,
+        forced: Collection[str] = (),
+        *,
+        installed: bool = False,
+    ) -> Plan:
+        """Find out what to replace, and which mods are again as they were before they failed.
+
+        It reads files, and so runs in a thread; the app changes nothing meanwhile.
+
+        Args:
+            paths: Files that may have changed; None looks at all, and for new ones.
+            forced: Names of mods that are replaced in any case.
+            installed: Whether to look also at what distributions bring.
+        """
+        begun = perf_counter()
         mods, library = self._app.mods, self._app.library
-        wanted = mods.found(installed=installed)
+        wanted = mods.candidates() if self._is_edit(paths) else mods.found(installed=installed)
         changed, mended = self._changed(paths), []
         for name, status in mods.status.items():
             if status.rejected:
@@ -151,7 +166,9 @@ class ModReload:
         upgraded = {
             name for name, each in serving.items() if wanted.get(name, each).version != each.version
         }
-        changed |= {serving[name].module for name in removed | upgraded | (forced & serving.keys())}
+        changed |= {
+            serving[name].module for name in removed | upgraded | (serving.keys() & set(forced))
+        }
         serving |= {name: wanted[name] for name in upgraded}
         added = [
             each
@@ -159,7 +176,18 @@ class ModReload:
             if name not in serving and (each.path is not None or paths is None)
         ]
         parts = self._parts(library.dependents(changed), serving, removed)
-        return _with_added(parts, added), mended
+        return Plan(parts=_with_added(parts, added), mended=mended, begun=begun)
+
+    def _is_edit(self, paths: Collection[Path] | None) -> bool:
+        """Whether at most the content of files has changed whose code serves: nobody comes or goes.
+
+        A mod that failed when it was first loaded may come with any change of what it imports.
+        """
+        if paths is None or any(each.state == "failed" for each in self._app.mods.status.values()):
+            return False
+        editions = list(self._app.library.editions.values())
+        is_known = all(any(path in each.sources for each in editions) for path in paths)
+        return is_known and all(map(Path.exists, paths))
 
     def _changed(self, paths: Collection[Path] | None) -> set[str]:
         found = set()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 from anyio import to_thread
 
-from pegboard._mod_reload import ModReload, Unfinished
+from pegboard._mod_reload import ModReload, Plan, Unfinished
 from pegboard._plugin_reload import PluginReload
 from pegboard._retirement import Retired, RetiredReport, collect
 from pegboard._sync import changes_of
@@ -28,7 +29,10 @@ QUIET = 1.0
 """Seconds without a reload after which garbage is collected, so that old generations go."""
 
 MANY_GENERATIONS = 32
-"""Retired generations that are still there, at which garbage is collected without waiting."""
+"""Retired generations that are still there, at which garbage is collected without more waiting."""
+
+FIRST_ANSWERS = 0.025
+"""Seconds that new code gets to give its first answers, before garbage of old code is collected."""
 
 _logger = logging.getLogger("pegboard.reload")
 
@@ -63,7 +67,7 @@ class Reloader:
         if name is None:
             return await self.follow(None)
         if name in self._mods.names:
-            return await self._locked(lambda: self._mods.run(None, {name}))
+            return await self._locked(lambda: self._planned(forced={name}))
         if name in self._plugins.names:
             return await self._locked(lambda: self._replaced({name}))
         names = ", ".join([*self._mods.names, *self._plugins.names])
@@ -95,10 +99,18 @@ class Reloader:
     async def _followed(
         self, paths: Collection[Path] | None, unfinished: Unfinished | None
     ) -> list[Reloaded]:
-        changed, outcomes = await to_thread.run_sync(self._plugins.changed, paths)
+        changed, outcomes, plan = await to_thread.run_sync(self._looked, paths)
         if changed:
             outcomes += await self._replaced(changed)
-        return outcomes + await self._mods.run(paths, (), unfinished)
+            plan = await to_thread.run_sync(self._mods.plan, paths)
+        return outcomes + await self._mods.run(plan, unfinished)
+
+    def _looked(self, paths: Collection[Path] | None) -> tuple[set[str], list[Reloaded], Plan]:
+        """Look at everything in one go: each way to a thread and back costs time."""
+        return *self._plugins.changed(paths), self._mods.plan(paths)
+
+    async def _planned(self, **what: Any) -> list[Reloaded]:
+        return await self._mods.run(await to_thread.run_sync(partial(self._mods.plan, **what)))
 
     async def sync(self) -> list[Reloaded]:
         """Follow what is installed, and what the manifest allows: distributions come and go.
@@ -112,7 +124,7 @@ class Reloader:
         outcomes = []
         for wanted in await to_thread.run_sync(changes_of, self._app):
             outcomes += await self._plugins.run(self._plugins.completed(wanted))
-        return outcomes + await self._mods.run(None, (), installed=True)
+        return outcomes + await self._planned(installed=True)
 
     async def _locked(self, work: Callable[[], Awaitable[list[Reloaded]]]) -> list[Reloaded]:
         await self._opened.wait()
@@ -151,21 +163,24 @@ class Reloader:
             await retired.drain()
         finally:
             self._draining -= 1
-        if not self._sweeping:
+        if len(self._retired) == MANY_GENERATIONS:
+            await anyio.sleep(FIRST_ANSWERS)
+            self._collect()
+        elif not self._sweeping:
             self._sweeping = True
             self._app.tasks.start_soon(self._sweep, name="collection of old generations")
 
     async def _sweep(self) -> None:
         """Collect garbage once it is quiet; each collection stops the process for a moment."""
-        count = -1
-        while count != len(self._retired) and len(self._retired) < MANY_GENERATIONS:
+        count = 0
+        while count != len(self._retired):
             count = len(self._retired)
             await anyio.sleep(QUIET)
         self._sweeping = False
-        collect()
-        self._forget()
+        self._collect()
 
-    def _forget(self) -> None:
+    def _collect(self) -> None:
+        collect()
         self._retired = [each for each in self._retired if not each.is_gone]
 
     async def settle(self) -> list[RetiredReport]:
@@ -179,8 +194,7 @@ class Reloader:
 
         Garbage is collected first, which stops the process for a moment.
         """
-        collect()
-        self._forget()
+        self._collect()
         return [each.report() for each in self._retired]
 
     @property

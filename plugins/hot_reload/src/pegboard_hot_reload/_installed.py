@@ -10,14 +10,22 @@ from pathlib import Path
 
 import msgspec
 
-__all__ = ["Installed", "add_paths", "site_folders"]
+__all__ = ["Installed", "add_paths", "is_installed", "site_folders"]
+
+
+_NAMES = frozenset({"site-packages", "dist-packages"})
+"""What folders of distributions are called."""
 
 
 def site_folders() -> list[Path]:
     """Return the folders on the path that distributions are installed in."""
-    names = {"site-packages", "dist-packages"}
     folders = [Path(each) for each in sys.path]
-    return [each for each in folders if each.name in names and each.is_dir()]
+    return [each for each in folders if each.name in _NAMES and each.is_dir()]
+
+
+def is_installed(path: Path) -> bool:
+    """Whether a file is part of an installation, which changes as a whole."""
+    return not _NAMES.isdisjoint(path.parts)
 
 
 class Installed(msgspec.Struct, frozen=True):

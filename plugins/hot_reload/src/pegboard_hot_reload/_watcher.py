@@ -12,7 +12,8 @@ import msgspec
 from anyio import to_thread
 
 from pegboard_hot_reload._burst import Burst, is_source
-from pegboard_hot_reload._installed import Installed, add_paths, site_folders
+from pegboard_hot_reload._closing import Closings
+from pegboard_hot_reload._installed import Installed, add_paths, is_installed, site_folders
 from pegboard_hot_reload._source import events
 from pegboard_hot_reload._unfinished import is_being_written, is_blank, is_git_busy
 
@@ -61,6 +62,7 @@ class Watcher:
         self._woken = anyio.Event()
         self._installing = anyio.Event()
         self._stop = anyio.Event()
+        self._closings: Closings | None = None
         self._ended = False
 
     async def run(self, *, task_status: TaskStatus[None]) -> None:
@@ -68,6 +70,7 @@ class Watcher:
         self._started: TaskStatus[None] | None = task_status
         async with anyio.create_task_group() as group:
             group.start_soon(self._follow, name="following changes")
+            group.start_soon(self._listen_closely, name="listening to Linux")
             if self._config.installed:
                 group.start_soon(self._follow_installed, name="following distributions")
             await self._watch()
@@ -114,6 +117,8 @@ class Watcher:
             self._note(())  # for what has changed before there were events
             self.problem = "" if watched.deep or watched.flat else "there is nothing to watch"
             while not self._ended and not self._stop.is_set() and watched == _Watched.of(self._app):
+                if self._closings is not None:
+                    self._closings.add(self._code_folders())
                 with anyio.move_on_after(CHECK):
                     await self._stop.wait()
             self._stop.set()
@@ -130,6 +135,27 @@ class Watcher:
             elif any(path.suffix in INSTALLED for path in paths):
                 self._installing.set()
         self._stop.set()
+
+    async def _listen_closely(self) -> None:
+        """Hear sooner of files that are written, where the system can tell."""
+        if self._config.polling:
+            return
+        try:
+            self._closings = closings = Closings()
+        except OSError as error:
+            _logger.debug("changes are seen a little later: %s", error)
+            return
+        try:
+            while True:
+                paths = [path for path in await closings.next() if is_source(path)]
+                if paths:
+                    self._note(paths)
+        finally:
+            self._closings = None
+            closings.close()
+
+    def _code_folders(self) -> set[Path]:
+        return {path.parent for path in self._loaded() if not is_installed(path)}
 
     def _note(self, paths: Iterable[Path]) -> None:
         self._changed.update(paths)
@@ -203,7 +229,9 @@ class Watcher:
 
     def _known(self, paths: set[Path]) -> set[Path] | None:
         """Return the paths if nothing but files that are loaded has changed, else None."""
-        return paths if paths and paths <= self._loaded() else None
+        editions = list(self._app.library.editions.values())
+        known = all(any(path in each.sources for each in editions) for path in paths)
+        return paths if paths and known else None
 
     def _loaded(self) -> set[Path]:
         editions = list(self._app.library.editions.values())

@@ -15,7 +15,8 @@ class HotReloadConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     Attributes:
         watch: Whether files are watched; None does what `pegboard serve --reload` or
             `[serve] reload` says.
-        step_ms: Milliseconds without a further event after which a change is looked at.
+        step_ms: Milliseconds without a further event after which a change is looked at; Linux tells
+            sooner of files that are written in folders with loaded code.
         burst_files: Files that change together from which on a burst is waited out: a branch
             switch, a formatter.
         quiet_ms: Milliseconds without an event that end a burst.
@@ -27,7 +28,7 @@ class HotReloadConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """
 
     watch: bool | None = None
-    step_ms: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 1
+    step_ms: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 5
     burst_files: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 4
     quiet_ms: Annotated[int, msgspec.Meta(ge=1, le=60_000)] = 100
     longest_ms: Annotated[int, msgspec.Meta(ge=1, le=600_000)] = 3000

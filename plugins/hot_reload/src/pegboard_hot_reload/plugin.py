@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from pegboard_hot_reload.config import HotReloadConfig
 
 if TYPE_CHECKING:
     from pegboard import App
+    from pegboard.contracts.reload import Reloaded
     from pegboard_hot_reload._watcher import Watcher
 
 __all__ = ["plugin"]
@@ -46,11 +48,19 @@ class HotReloadPlugin:
         try:
             async with anyio.create_task_group() as group:
                 await group.start(watcher.run, name="watching files")
+                gc.freeze()  # what is there now need not be looked at after each reload
                 yield
                 watcher.close()
         finally:
+            gc.unfreeze()
             watcher.close()
             del self._watchers[app]
+
+    @hookimpl
+    def reloaded(self, app: App, outcome: Reloaded) -> None:
+        """Let old code of a plugin be collected, which may have been there when that was frozen."""
+        if app in self._watchers and outcome.kind == "plugin":
+            gc.unfreeze()
 
     @hookimpl
     def health(self, app: App) -> Sequence[HealthCheck]:
