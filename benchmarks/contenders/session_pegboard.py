@@ -1,4 +1,4 @@
-"""Finding out who asks, as a transport does: `app.authorize` for one request after the other."""
+"""Finding out who asks, as a transport does: `app.access.admit` for one request after the other."""
 
 import tempfile
 from collections.abc import AsyncIterator
@@ -37,7 +37,7 @@ async def open_asker(kind: str) -> AsyncIterator[Batch]:
             scope = {"type": "http", "method": "GET", "path": "/api/Bench/me", "headers": headers}
 
             async def run(count: int) -> int:
-                authorize, total = app.authorize, 0
+                authorize, total = app.access.admit, 0
                 for _ in range(count):
                     session = await authorize(export, Connection(scope))
                     total += 3 if session.anonymous == (kind == "nothing") else 0

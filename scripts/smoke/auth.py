@@ -44,7 +44,7 @@ async def ask(path: str, body: Any, *headers: tuple[bytes, bytes]) -> tuple[int,
 
 
 async def who(cookie: bytes) -> str:
-    session = await app.load_session(Connection(scope("GET", "/", (b"cookie", cookie))))
+    session = await app.access.session(Connection(scope("GET", "/", (b"cookie", cookie))))
     return session.user_name
 
 

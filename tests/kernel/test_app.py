@@ -382,10 +382,10 @@ async def test_levels_are_enforced_in_one_place(pegboard_app, session, level, ou
         export = app.registry.table["M.f"].export
         connection = Connection({"type": "http", "path": "/", "headers": []})
         if isinstance(outcome, Session):
-            assert await app.authorize(export, connection) is outcome
+            assert await app.access.admit(export, connection) is outcome
         else:
             with pytest.raises(outcome):
-                await app.authorize(export, connection)
+                await app.access.admit(export, connection)
 
 
 @pytest.mark.anyio
@@ -407,7 +407,7 @@ async def test_nobody_is_asked_about_a_request_that_shows_nothing(
             return named
 
     async with pegboard_app(plugins=[Reader(SIGNED_IN)]) as app:
-        session = await app.load_session(Connection({"type": "http", "headers": headers}))
+        session = await app.access.session(Connection({"type": "http", "headers": headers}))
     assert (session is SIGNED_IN) is asked
 
 
@@ -423,7 +423,7 @@ async def test_who_may_tell_by_something_else_is_always_asked(pegboard_app):
             return ["x-badge"]
 
     async with pegboard_app(plugins=[Reader(), Door(SIGNED_IN)]) as app:
-        session = await app.load_session(Connection({"type": "http", "headers": []}))
+        session = await app.access.session(Connection({"type": "http", "headers": []}))
     assert session is SIGNED_IN
 
 
@@ -436,7 +436,7 @@ async def test_a_session_loader_that_fails_denies(pegboard_app):
 
         connection = Connection({"type": "http", "path": "/", "headers": []})
         with pytest.raises(PegboardError) as refused:
-            await app.authorize(app.registry.table["M.f"].export, connection)
+            await app.access.admit(app.registry.table["M.f"].export, connection)
     assert refused.value.status in {401, 403, 503}
     assert "session store" not in str(refused.value)
 

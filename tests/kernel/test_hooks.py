@@ -93,7 +93,7 @@ async def ask_all(app: App) -> None:
     client = HttpClient(app)
     for path in ("/api/Shop/price", "/health", "/", "/own"):
         assert (await client.get(path)).status < 400
-    await app.load_session(Connection({"type": "http", "path": "/", "headers": []}))
+    await app.access.session(Connection({"type": "http", "path": "/", "headers": []}))
     await app.intercept(RequestData.moc())
     app.hooks.all("serve", app=app, settings=ServeSettings())
     app.hooks.all("sessions_changed", app=app, subjects=())
@@ -137,7 +137,7 @@ async def test_an_implementation_takes_as_few_arguments_as_it_likes(pegboard_app
 
     async with pegboard_app(plugins=[Brief()]) as app:
         assert (await HttpClient(app).get("/brief")).status == 204
-        found = await app.load_session(Connection({"type": "http", "path": "/", "headers": []}))
+        found = await app.access.session(Connection({"type": "http", "path": "/", "headers": []}))
         assert found != ANONYMOUS
 
 

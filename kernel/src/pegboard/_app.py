@@ -11,10 +11,11 @@ from functools import partial
 from pathlib import Path
 from threading import Lock
 from types import ModuleType, SimpleNamespace, TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 import anyio
 
+from pegboard._access import Access
 from pegboard._asgi import AsgiApp
 from pegboard._background import BackgroundTasks, on_event_loop
 from pegboard._blocking import start_blocking
@@ -29,18 +30,15 @@ from pegboard._plugins import PluginHost, current_stage, missing_plugin
 from pegboard._reference import get_app
 from pegboard._registry import Registry, Slot
 from pegboard._reload import Reloader
-from pegboard._request import ANONYMOUS, RequestData, Session
+from pegboard._request import RequestData
 from pegboard._result import Result
 from pegboard.contracts.asgi import Router
 from pegboard.errors import (
     ConfigError,
     ExportError,
-    ForbiddenError,
     MissingPluginError,
     NotFoundError,
     PegboardError,
-    UnauthorizedError,
-    UnavailableError,
 )
 
 if TYPE_CHECKING:
@@ -49,17 +47,13 @@ if TYPE_CHECKING:
 
     from pegboard._background import TaskWrapper
     from pegboard._blocking import BlockingRunner
-    from pegboard._export import Export
     from pegboard._plugins import ActivePlugin, HookCaller
     from pegboard._registry import Generation
-    from pegboard.contracts.asgi import Route, Scope
-    from pegboard.contracts.session import Connection
+    from pegboard.contracts.asgi import Route
 
 __all__ = ["App"]
 
 P = TypeVar("P")
-
-SessionLoader: TypeAlias = "Callable[[Connection], Awaitable[Session | None] | None]"
 
 TASK_TIMEOUT = 10.0  # seconds that background tasks get to end when the app stops
 
@@ -96,6 +90,7 @@ class App(metaclass=_AppType):
         reloader: Brings changes of both live.
         library: Their modules.
         config: The settings, from the start on.
+        access: Says who asks from outside, and whether they may.
         stopping: Set when a graceful stop begins: streams and sockets end.
         jobs, cache, lock, set_ctx, get_ctx: What plugins of these names' capabilities give, see
             `extend`; without the plugin, asking for one says what to install.
@@ -140,11 +135,9 @@ class App(metaclass=_AppType):
         self.tb = self.export
         self.logger = logging.getLogger(f"pegboard.app.{name}")
         self.config = Config({}, {})
-        self.access = AccessSettings()
+        self.access = Access(self)
         self.router = Router()
         self.request_hooks: list[Any] = []
-        self.session_headers: frozenset[bytes] | None = frozenset()
-        self._session_loaders: list[SessionLoader] = []
         self.data = (self.project or Path.cwd()) / AppSettings().data
         self.threads = anyio.CapacityLimiter(AppSettings().threads)
         self._requested = (plugins, mods, config, dev)
@@ -213,7 +206,7 @@ class App(metaclass=_AppType):
         _, _, overrides, dev = self._requested
         self.config = load_config(self.project, overrides=overrides)
         settings = self.config.section("app", AppSettings)
-        self.access = self.config.section("access", AccessSettings)
+        self.access.settings = self.config.section("access", AccessSettings)
         self.dev = settings.dev if dev is None else dev
         self.data = (self.project or Path.cwd()) / settings.data
         self.threads = anyio.CapacityLimiter(settings.threads)
@@ -247,9 +240,7 @@ class App(metaclass=_AppType):
     def plugins_changed(self, routes: list[Route]) -> None:
         """Work out again what is derived from the set of active plugins."""
         self.request_hooks = self.hooks.implementations("handle_request")
-        loaders = self.hooks.implementations("load_session")
-        self._session_loaders = [_session_loader(self, each) for each in loaders]
-        self.session_headers = _session_headers(self.hooks)
+        self.access.follow(self.hooks)
         self.router = Router(routes)
 
     def routes_of(self, hooks: HookCaller) -> list[Route]:
@@ -434,47 +425,6 @@ class App(metaclass=_AppType):
         """Return the app as an ASGI callable."""
         return AsgiApp(self)
 
-    def _may_show(self, scope: Scope) -> bool:
-        """Whether a request can tell anybody who asks."""
-        names = self.session_headers
-        return names is None or not names.isdisjoint([name for name, _ in scope["headers"]])
-
-    async def load_session(self, connection: Connection) -> Session:
-        """Find out who asks: the first plugin that knows decides, else nobody."""
-        for load in self._session_loaders if self._may_show(connection.scope) else ():
-            answer = load(connection)
-            if answer is not None:
-                session = await answer
-                if session is not None:
-                    return session
-        return ANONYMOUS
-
-    async def authorize(self, export: Export, connection: Connection) -> Session:
-        """Return who asks, if the export is open to them: the one place that decides.
-
-        Raises:
-            UnauthorizedError: If the export needs a signed-in caller and nobody is.
-            ForbiddenError: If the caller's level is too low.
-            UnavailableError: If the plugin that knows sessions fails.
-        """
-        try:
-            session = await self.load_session(connection)
-        except PegboardError:
-            raise
-        except Exception as error:  # who cannot be asked about is nobody's guest
-            self.logger.exception("the session of a request could not be loaded")
-            msg = "who asks cannot be found out at the moment"
-            raise UnavailableError(msg) from error
-        if export.internal:
-            raise ForbiddenError(f"{export.address} can be called in process only")
-        if session.level >= export.required_level:
-            return session
-        if session.anonymous:
-            msg = f"{export.address} needs a signed-in caller"
-            raise UnauthorizedError(msg)
-        msg = f"{export.address} needs level {export.required_level}, not {session.level}"
-        raise ForbiddenError(msg)
-
     async def intercept(self, request: RequestData) -> Result[Any] | None:
         """Let the plugins that implement `handle_request` answer in place of an export."""
         for each in self.request_hooks:
@@ -614,27 +564,6 @@ class App(metaclass=_AppType):
 
 class _MissingAttributeError(MissingPluginError, AttributeError):
     """An attribute that a plugin would give; `hasattr` and `getattr` take it for an absent one."""
-
-
-def _session_loader(app: App, implementation: Any) -> SessionLoader:
-    """Return an implementation of `load_session` as a function of the connection alone."""
-    function, names = implementation.function, tuple(implementation.argnames)
-    if names == ("app", "connection"):
-        return partial(function, app)
-    if names == ("connection",):
-        return cast("SessionLoader", function)
-    return lambda connection: function(
-        *({"app": app, "connection": connection}[name] for name in names)
-    )
-
-
-def _session_headers(hooks: HookCaller) -> frozenset[bytes] | None:
-    """Return the names of the headers that tell who asks, None if something else may as well."""
-    asked = {each.plugin_name for each in hooks.implementations("load_session")}
-    named = dict(hooks.all("session_headers"))
-    if not asked <= named.keys():
-        return None
-    return frozenset(name.lower().encode("ascii") for each in asked for name in named[each])
 
 
 def _checked_routes(

@@ -25,7 +25,7 @@ from pegboard.errors import LoadError, NotFoundError, PegboardError
 
 if TYPE_CHECKING:
     from pegboard._app import App
-    from pegboard._config import AccessSettings, Selection
+    from pegboard._config import Selection
     from pegboard._edition import Edition
     from pegboard._plugins import PluginView
     from pegboard.contracts.call import Call
@@ -255,7 +255,7 @@ class ModHost:
             declaration,
             binding,
             generation,
-            required_level=_required_level(declaration, self._app.access),
+            required_level=self._app.access.required_level(declaration),
             plugin_options=plugins.options(declaration.plugin_options),
         )
 
@@ -376,17 +376,6 @@ def _candidate(requested: str | ModuleType | Path, found: dict[str, ModCandidate
         msg = f"there is no mod {requested!r}; found: {', '.join(sorted(found)) or 'none'}"
         raise NotFoundError(msg)
     return found[requested]
-
-
-def _required_level(declaration: Declaration, access: AccessSettings) -> int:
-    level = declaration.options.level
-    if level is not None:
-        return level
-    if declaration.mod in access.open_modules:
-        return 0
-    if declaration.mod in access.protected_modules:
-        return max(access.default_level, 1)
-    return access.default_level
 
 
 def _place(declaration: Declaration) -> str:

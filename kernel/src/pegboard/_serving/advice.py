@@ -33,8 +33,10 @@ def _unknown_names(app: App) -> Iterator[str]:
         chosen = app.config.selection(section)
         yield from _unknown(app, f"{section}.allow", chosen.allow or (), known)
         yield from _unknown(app, f"{section}.deny", chosen.deny, known)
-    yield from _unknown(app, "access.open_modules", app.access.open_modules, exporting)
-    yield from _unknown(app, "access.protected_modules", app.access.protected_modules, exporting)
+    yield from _unknown(app, "access.open_modules", app.access.settings.open_modules, exporting)
+    yield from _unknown(
+        app, "access.protected_modules", app.access.settings.protected_modules, exporting
+    )
 
 
 def _unknown(app: App, setting: str, names: Iterable[str], known: Iterable[str]) -> Iterator[str]:

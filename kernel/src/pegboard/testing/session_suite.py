@@ -128,7 +128,7 @@ class SessionSuite:
         export = app.registry.table["Suite.inner"].export
         assert export is not None
         with anyio.fail_after(TIMEOUT):
-            return await app.authorize(export, _connection(headers, "http"))
+            return await app.access.admit(export, _connection(headers, "http"))
 
     def _running(self, project: Path) -> AbstractAsyncContextManager[App]:
         plugins = [*self.others, self.plugin]
@@ -141,7 +141,7 @@ async def _inner() -> None:
 
 async def _session(app: App, headers: Mapping[str, str], kind: str = "http") -> Session:
     with anyio.fail_after(TIMEOUT):
-        return await app.load_session(_connection(headers, kind))
+        return await app.access.session(_connection(headers, kind))
 
 
 def _connection(headers: Mapping[str, str], kind: str) -> Connection:

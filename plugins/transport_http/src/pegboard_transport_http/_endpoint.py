@@ -86,7 +86,7 @@ class Endpoint:
             endpoint: Endpoint = export.attachments[NAME]
             if scope["method"] not in endpoint.accepted:
                 raise MethodNotAllowedError(scope["method"], endpoint.methods)
-            session = await self._app.authorize(export, Connection(scope))
+            session = await self._app.access.admit(export, Connection(scope))
             admitted = export
         return export, session
 

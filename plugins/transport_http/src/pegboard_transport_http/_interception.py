@@ -60,7 +60,7 @@ class Interception:
     async def _request(
         self, scope: Scope, fields: Fields, receive: Receive
     ) -> tuple[RequestData, Receive]:
-        session = await self._transport.app.load_session(Connection(scope))
+        session = await self._transport.app.access.session(Connection(scope))
         request = RequestData(Request.from_scope(scope), session)
         media_type = parse_media_type(fields.get(b"content-type"))
         if scope["method"] in _BODILESS or media_type.essence == MULTIPART:

@@ -49,11 +49,11 @@ def compile_serve(endpoint: Endpoint, *, as_events: bool) -> AsgiCallable:  # no
             if method not in methods:
                 await endpoint.other_method(scope, receive, send)
                 return
-            shown = app.session_headers
+            shown = app.access.headers
             if is_public and shown is not None and shown.isdisjoint(fields):
                 bind, session = bind_export, ANONYMOUS
             else:
-                bind, session = bind_export, await app.authorize(export, Connection(scope))
+                bind, session = bind_export, await app.access.admit(export, Connection(scope))
                 if slot.export is not export:
                     current, session = await endpoint.admit(scope, session)
                     bind = current.binding.bind

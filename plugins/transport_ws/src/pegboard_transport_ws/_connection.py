@@ -299,7 +299,7 @@ class Connection(SendingSide):
         """
         while (export := self.endpoint.export) and export.required_level != self._level:
             level = export.required_level
-            await self._app.authorize(export, Handshake(self._scope))
+            await self._app.access.admit(export, Handshake(self._scope))
             self._level = level
         return export
 

@@ -186,7 +186,7 @@ class Transport:
     ) -> Session | Refusal:
         try:
             refusal = await self._intercept(request, handshake)
-            return refusal or await self._app.authorize(export, handshake)
+            return refusal or await self._app.access.admit(export, handshake)
         except PegboardError as error:
             return Refusal.of(error)
         except Exception as error:  # noqa: BLE001 - a plugin's failure denies, and is logged
@@ -197,7 +197,7 @@ class Transport:
         """Let plugins answer in place of a handler: an answer is a refusal here."""
         if not self._app.request_hooks:
             return None
-        session = await self._app.load_session(handshake)
+        session = await self._app.access.session(handshake)
         result = await self._app.intercept(RequestData(request, session))
         if result is None:
             return None
