@@ -91,7 +91,9 @@ class App(metaclass=_AppType):
         library: Their modules.
         config: The settings, from the start on.
         access: Says who asks from outside, and whether they may.
+        started: Set once all mods are loaded: what works on its own account begins then.
         stopping: Set when a graceful stop begins: streams and sockets end.
+        brief: Whether the app runs for one command only, so that nothing begins work beside it.
         jobs, cache, lock, set_ctx, get_ctx: What plugins of these names' capabilities give, see
             `extend`; without the plugin, asking for one says what to install.
         ws_send, ws_broadcast, ws_join, ws_leave, ws_close, ws_connections: The methods of
@@ -120,8 +122,10 @@ class App(metaclass=_AppType):
         config: Mapping[str, Any] | None = None,
         dev: bool | None = None,
         testing: bool = False,
+        brief: bool = False,
     ) -> None:
         self.name = name
+        self.brief = brief
         self.project = None if project is None else Path(project).resolve()
         self.testing = testing or "test" in re.split(r"[^a-z0-9]+", name.lower())
         self.dev = bool(dev)
@@ -162,6 +166,7 @@ class App(metaclass=_AppType):
         if self._group is not None:
             msg = f"app {self.name!r} runs already"
             raise RuntimeError(msg)
+        self.started = anyio.Event()
         self.stopping = anyio.Event()
         self.reloader = Reloader(self)
         self._read_config()
@@ -174,6 +179,7 @@ class App(metaclass=_AppType):
                 await self._stop()
             await self._leave(group)
             raise
+        self.started.set()
         return self
 
     async def __aexit__(

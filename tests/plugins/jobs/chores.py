@@ -69,3 +69,8 @@ async def with_task(app: App) -> Result[str]:
         app.state("chores").done.set()
 
     return Result.ok("now").task(afterwards)
+
+
+@export(background=True)
+async def gather(app: App, a: int, **more: int) -> dict[str, int]:
+    return {"a": a, **more}

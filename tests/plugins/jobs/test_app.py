@@ -301,7 +301,7 @@ async def test_work_that_an_app_could_not_end_is_done_by_the_next(run_app: RunAp
         await app.state("chores").entered.wait()
     async with run_app(work=False) as app:
         left = await app.jobs.get(job.uuid)
-        assert (left.status, left.attempt) == (JobStatus.QUEUED, 1)
+        assert (left.status, left.attempt) == (JobStatus.QUEUED, 0)
 
 
 async def test_a_schedule_makes_one_job_for_each_time_it_is_due(run_app: RunApp) -> None:
@@ -359,3 +359,67 @@ async def _eventually(app: App) -> list[Job]:
     while not (jobs := await app.jobs.list()):
         await app.jobs.ledger.store.watch.wait(await app.jobs.last_event(), timeout=0.5)
     return list(jobs)
+
+
+# -- what the engine waits for -----------------------------------------------------------------
+
+
+async def test_jobs_that_wait_when_an_app_starts_are_not_taken_before_its_mods_are_there(
+    run_app: RunApp,
+) -> None:
+    once = RetryPolicy(attempts=1)
+    async with run_app(work=False) as app:
+        jobs = [await app.jobs.submit("chores.add", retry=once, a=n) for n in range(20)]
+    async with run_app() as app:
+        found = [await ended(app, job.uuid) for job in jobs]
+    assert {(job.status, job.attempt) for job in found} == {(JobStatus.FINISHED, 1)}
+
+
+async def test_what_is_accepted_while_apps_start_and_stop_runs_though_it_may_fail_only_once(
+    run_app: RunApp,
+) -> None:
+    once = RetryPolicy(attempts=1)
+    jobs = []
+    for number in range(10):
+        async with run_app(stop_timeout=5.0) as app:
+            jobs.append(await app.jobs.submit("chores.add", retry=once, a=number))
+    async with run_app() as app:
+        found = [await ended(app, job.uuid) for job in jobs]
+    assert [job.result for job in found] == list(range(10))
+
+
+async def test_a_job_for_an_export_that_is_not_there_waits_and_is_named(run_app: RunApp) -> None:
+    async with run_app(work=False) as app:
+        job = await app.jobs.submit("chores.add", retry=RetryPolicy(attempts=1), a=1)
+        await app.jobs.ledger.store.write(_renamed, job.uuid)
+        seen = await app.jobs.last_event()
+    async with run_app() as app:
+        other = await app.jobs.submit("chores.add", a=2)
+        assert (await ended(app, other.uuid)).status is JobStatus.FINISHED
+        assert (await app.jobs.get(job.uuid)).status is JobStatus.QUEUED
+        assert app.jobs.missing == ["chores.gone"]
+        assert [each for each in await app.jobs.events(seen) if each.job == job.uuid] == []
+
+
+def _renamed(changes: Any, uuid: UUID) -> None:
+    sql = "SELECT orders FROM job WHERE uuid = ?"
+    order = changes.value(sql, str(uuid)).replace("chores.add", "chores.gone")
+    sql = "UPDATE job SET task_name = 'chores.gone', orders = ? WHERE uuid = ?"
+    changes.execute(sql, order, str(uuid))
+
+
+async def test_what_waits_in_the_queue_of_others_delays_nothing(run_app: RunApp) -> None:
+    async with run_app(queues=["fast"]) as app:
+        await app.jobs.submit("chores.add", queue="slow", a=1)
+        soon = datetime.now(UTC) + timedelta(seconds=0.2)
+        job = await app.jobs.submit("chores.add", queue="fast", run_at=soon, a=2)
+        done = await ended(app, job.uuid)
+    assert done.status is JobStatus.FINISHED
+    assert done.start_time - soon < timedelta(seconds=10)
+
+
+async def test_a_queued_call_keeps_what_it_takes_by_any_name(run_app: RunApp) -> None:
+    async with run_app() as app:
+        result = await app.call("chores.gather", a=1, b=2, c=3)
+        job = await ended(app, UUID(result.get()["uuid"]))
+    assert job.result == {"a": 1, "b": 2, "c": 3}

@@ -47,7 +47,7 @@ async def examine(project: Path) -> list[Check]:
     """Return the answers of all checks for a project; none raises."""
     checks = [_python(), _bytecode()]
     try:
-        async with App(project=project) as app:
+        async with App(project=project, brief=True) as app:
             checks += [check for each in (_config, _data, _server, _port) for check in each(app)]
             checks += _statuses("plugin", app.plugins.status)
             checks += _statuses("mod", app.mods.status)

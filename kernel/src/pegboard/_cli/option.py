@@ -50,7 +50,7 @@ def with_app(
     """
 
     async def run() -> T:
-        async with App(project=folder, **options) as app:
+        async with App(project=folder, brief=True, **options) as app:
             for each in app.config.advice:
                 click.secho(f"warning: {each}", fg="yellow", err=True)
             return await work(app)

@@ -47,6 +47,7 @@ def default_ledger() -> Ledger:
         folder = FOLDER.absolute()
         if folder not in _opened:
             _opened[folder] = open_ledger(folder)
+            atexit.register(close_all)  # here: at the import it would keep each reloaded version
         return _opened[folder]
 
 
@@ -61,11 +62,9 @@ async def get_job(uuid: UUID) -> Job:
 
 def close_all() -> None:
     """Close what was opened here; done at the end of the process."""
+    atexit.unregister(close_all)
     with _lock:
         opened = list(_opened.values())
         _opened.clear()
     for ledger in opened:
         ledger.close()
-
-
-atexit.register(close_all)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -28,17 +28,19 @@ from pegboard.contracts.job import (
     JobStatus,
     RetryPolicy,
 )
-from pegboard.errors import NotFoundError, PegboardError, UnavailableError
+from pegboard.errors import NotFoundError, PegboardError
 from pegboard_database import Changes, Rows
 from pegboard_jobs import _event_table, _job_table, _queue_table
 from pegboard_jobs._ledger import Ledger
 from pegboard_jobs._option import JobOptions
 from pegboard_jobs._record import Job, now
+from pegboard_jobs._text import text_of
+from pegboard_jobs._tracked import Tracked
 from pegboard_jobs._tracking import JobCancelledError, Tracking
 from pegboard_jobs.config import JobsConfig
 
 if TYPE_CHECKING:
-    from pegboard import App
+    from pegboard import App, Export, Slot
 
 __all__ = ["LocalEngine", "order_for", "running_order"]
 
@@ -80,12 +82,15 @@ def order_for(app: App, target: str, arguments: dict[str, Any], **more: Any) -> 
 
 def _kept(session: Session) -> dict[str, Any]:
     """Return who asks, without what would let somebody else ask in their name."""
-    told: dict[str, Any] = msgspec.to_builtins(session)
+    told: dict[str, Any] = msgspec.to_builtins(session.to_dict())
     return {name: value for name, value in told.items() if name not in {"session_id", "SiID"}}
 
 
 class LocalEngine:
     """Runs durable jobs of a store in an app; implements `JobEngine`.
+
+    Attributes:
+        missing: Exports that jobs wait for and that are not there.
 
     Args:
         app: The app whose exports are called.
@@ -97,6 +102,7 @@ class LocalEngine:
         self._app = app
         self._ledger = ledger
         self._config = config
+        self.missing: frozenset[str] = frozenset()
         self._counts: Counter[str] = Counter()
         self._busy = 0
         self._freed = anyio.Event()
@@ -133,6 +139,7 @@ class LocalEngine:
         async with anyio.create_task_group() as jobs:
             async with anyio.create_task_group() as watch:
                 watch.start_soon(self._dispatch, jobs)
+                watch.start_soon(self._end_at_stop, watch.cancel_scope)
                 try:
                     yield
                 finally:
@@ -143,39 +150,52 @@ class LocalEngine:
             jobs.cancel_scope.cancel()
 
     async def _dispatch(self, jobs: TaskGroup) -> None:
-        """Take what is due whenever there is room, until cancelled."""
+        """Take what is due whenever there is room, from when all mods are loaded till the stop."""
+        await self._app.started.wait()
         while True:
             try:
                 await self._dispatch_once(jobs)
-            except UnavailableError as error:
+            except PegboardError as error:
                 _logger.warning("durable jobs wait: %s", error)
                 await anyio.sleep(AFTER_FAILURE)
+
+    async def _end_at_stop(self, scope: anyio.CancelScope) -> None:
+        await self._app.stopping.wait()
+        scope.cancel()
 
     async def _dispatch_once(self, jobs: TaskGroup) -> None:
         free = self._config.workers - self._busy
         if free <= 0:
             await self._next_freed()
             return
-        last, due = await self._ledger.store.read(_state)
-        if due is not None and due <= now():
+        time = now()
+        last, is_due, later = await self._ledger.store.read(_state, time)
+        if is_due:
             for job in await self._claim(free):
                 self._busy += 1
                 self._counts["started"] += 1
                 jobs.start_soon(self._run, job, name=f"job {job.number}")
-            # what stays is full at the moment, or belongs to queues of others
-            due = None
-        pause = LONGEST_WAIT if due is None else min(max(due - now(), 0), LONGEST_WAIT)
+        # what stays is full at the moment, or belongs to others: an event says when that changes
+        pause = LONGEST_WAIT if later is None else min(max(later - now(), 0), LONGEST_WAIT)
         await self._wait(last, pause)
 
     async def _claim(self, free: int) -> list[Job]:
+        """Take what is due and can run here; what is taken is begun, even while the app stops."""
         runner = await self._ledger.join()
-        return await self._ledger.store.write(
-            _claim_due,
-            runner.uuid,
-            runner.process,
-            most=free,
-            queues=self._config.queues,
-        )
+        table = self._app.registry.table
+        with anyio.CancelScope(shield=True):
+            jobs, missing = await self._ledger.store.write(
+                _claim_due,
+                runner.uuid,
+                runner.process,
+                most=free,
+                queues=self._config.queues,
+                can_run=lambda target: target in table and table[target].export is not None,
+            )
+        if missing - self.missing:
+            _logger.error("jobs wait for exports that are not there: %s", ", ".join(missing))
+        self.missing = missing
+        return jobs
 
     async def _wait(self, last: int, pause: float) -> None:
         """Wait for an event in the store, or for the time."""
@@ -187,29 +207,38 @@ class LocalEngine:
 
     async def _run(self, job: Job) -> None:
         """Run a job that was taken; whatever it does, the engine goes on."""
-        tracking = Tracking(self._ledger, None, job=job)
-        tracking.settle = partial(self._settle, tracking)
+        order = job.order or JobOrder(target=job.task_name)
+        tracking = Tracking(
+            self._ledger, None, job=job, ending=lambda *end: _ending(tracking, *end)
+        )
         token = running_order.set(job.uuid)
         try:
+            slot = self._app.registry.table.get(order.target)
+            if slot is None or slot.export is None:  # its mod went after the job was taken
+                await self._ledger.end(
+                    partial(_queue_table.put_back, uuid=job.uuid, fence=job.fence)
+                )
+                return
             async with tracking as tracked:
-                order = job.order or JobOrder(target=job.task_name)
                 with anyio.fail_after(_seconds_left(order)):
-                    tracked.result = await self._call(order)
+                    tracked.result = await self._call(slot, slot.export, order)
         except JobCancelledError:
             self._counts["cancelled"] += 1
         except (Exception, SystemExit) as error:  # noqa: BLE001 - recorded, and not the engine's
-            _logger.warning("job %s (%s) failed: %s", job.number, job.title, error)
+            _logger.warning("job %s (%s) failed: %s", job.number, job.title, text_of(error))
         finally:
             running_order.reset(token)
+            self._count(tracking.tracked)
             self._busy -= 1
             self._freed.set()
 
-    async def _call(self, order: JobOrder) -> Any:
-        slot = self._app.registry.table.get(order.target)
-        if slot is None or slot.export is None:
-            msg = f"there is no export {order.target} any more"
-            raise NotFoundError(msg)
-        args, kwargs = slot.export.binding.bind(dict(order.arguments), strict=True)
+    def _count(self, tracked: Tracked | None) -> None:
+        names = {JobStatus.FINISHED: "finished", JobStatus.QUEUED: "retried"}
+        if tracked is not None and tracked.job.status is not JobStatus.RUNNING:
+            self._counts[names.get(tracked.job.status, "failed")] += 1
+
+    async def _call(self, slot: Slot, export: Export, order: JobOrder) -> Any:
+        args, kwargs = export.binding.bind(dict(order.arguments), strict=True)
         context = _context(self._app, order)
         result: Result[Any] = await self._app.invoke(slot, context, args, kwargs)
         if result.tasks:
@@ -219,59 +248,44 @@ class LocalEngine:
             raise error if error is not None else PegboardError(result.info.help_text)
         return result.result.data
 
-    async def _settle(
-        self, tracking: Tracking, job: Job, status: JobStatus, failure: JobFailure | None
-    ) -> Job:
-        """Record the end of an attempt, which need not be that of the job."""
-        later = self._ledger.record_later
-        work, values = self._ending(tracking, job, status, failure)
-        try:
-            settled: Job = await self._ledger.store.write(work, *values)
-        except UnavailableError:
-            later(work, *values)
-            return job
-        name = {JobStatus.FINISHED: "finished", JobStatus.QUEUED: "retried"}
-        self._counts[name.get(settled.status, "failed")] += 1
-        return settled
 
-    def _ending(
-        self, tracking: Tracking, job: Job, status: JobStatus, failure: JobFailure | None
-    ) -> tuple[Any, tuple[Any, ...]]:
-        if status is JobStatus.FINISHED:
-            result = tracking.tracked.result if tracking.tracked else None
-            return _finish, (job.uuid, job.fence, _plain(result))
-        if status is JobStatus.FAILED:
-            return _queue_table.fail, (job.uuid, job.fence, failure)
-        if status is JobStatus.INTERRUPTED and not tracking.was_asked:
-            return _put_back, (job.uuid, job.fence)
-        return _end, (job.uuid, job.fence, status, failure)
+def _state(rows: Rows, time: float) -> tuple[int, bool, float | None]:
+    """Return the last event's number, whether something is due, and when the next thing will be."""
+    last = _event_table.last(rows)
+    return last, _queue_table.is_due(rows, time), _queue_table.next_due(rows, time)
 
 
-def _state(rows: Rows) -> tuple[int, float | None]:
-    """Return the number of the last event, and when something is due."""
-    return _event_table.last(rows), _queue_table.next_due(rows)
-
-
-def _claim_due(changes: Changes, *claimed: Any, **limits: Any) -> list[Job]:
+def _claim_due(changes: Changes, *claimed: Any, **limits: Any) -> tuple[list[Job], frozenset[str]]:
     """Queue what schedules say and take what is due, in one transaction."""
     _queue_table.release_due(changes)
     return _queue_table.claim(changes, *claimed, **limits)
 
 
-def _finish(changes: Any, uuid: UUID, fence: int, result: Any) -> Job:
-    return _job_table.set_status(changes, uuid, JobStatus.FINISHED, fence=fence, result=result)
+def _ending(
+    tracking: Tracking, job: Job, status: JobStatus, failure: JobFailure | None
+) -> Callable[[Changes], Job]:
+    """Return how the end of an attempt is recorded, which need not be that of the job."""
+    if status is JobStatus.FINISHED:
+        result = tracking.tracked.result if tracking.tracked else None
+        return _end(job, status, None, result=_plain(result))
+    if status is JobStatus.FAILED and failure is not None:
+        return partial(_queue_table.fail, uuid=job.uuid, fence=job.fence, failure=failure)
+    if status is JobStatus.INTERRUPTED and not tracking.was_asked:
+        return partial(_queue_table.put_back, uuid=job.uuid, fence=job.fence)
+    return _end(job, status, failure)
 
 
 def _end(
-    changes: Any, uuid: UUID, fence: int, status: JobStatus, failure: JobFailure | None
-) -> Job:
-    return _job_table.set_status(changes, uuid, status, fence=fence, failure=failure)
-
-
-def _put_back(changes: Any, uuid: UUID, fence: int) -> Job:
-    """Let another process begin again with what this one could not end before it stopped."""
-    why = JobFailure(reason="exit", message="its process stopped before it was done")
-    return _job_table.set_status(changes, uuid, JobStatus.QUEUED, fence=fence, failure=why)
+    job: Job, status: JobStatus, failure: JobFailure | None, *, result: Any = None
+) -> Callable[[Changes], Job]:
+    return partial(
+        _job_table.end,
+        job=job,
+        status=status,
+        failure=failure,
+        finish_time=now(),
+        result=result,
+    )
 
 
 def _seconds_left(order: JobOrder) -> float | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from anyio import to_thread
 
-from pegboard.errors import UnavailableError
+from pegboard.errors import PegboardError
 from pegboard_jobs import _event_table
 from pegboard_jobs._ledger import Ledger
 
@@ -55,7 +55,8 @@ async def _attend(ledger: Ledger) -> None:
             last = await ledger.store.read(_event_table.last)
             await to_thread.run_sync(ledger.stop_asked)
             await ledger.store.watch.wait(last)
-        except UnavailableError:
+        except PegboardError as error:
+            _logger.warning("requests to stop are not heard now: %s", error)
             await anyio.sleep(AFTER_FAILURE)
 
 
@@ -63,7 +64,7 @@ async def _tidy(jobs: Jobs, days: float) -> None:
     while True:
         try:
             deleted = await jobs.collect(days)
-        except UnavailableError as error:
+        except PegboardError as error:
             _logger.warning("old jobs stay for now: %s", error)
         else:
             if deleted:

@@ -16,8 +16,10 @@ from pegboard_database import Changes, Rows
 from pegboard_jobs import _event_table
 from pegboard_jobs._digest import Digest
 from pegboard_jobs._identity import new_uuid
+from pegboard_jobs._job_table import check_fence
 from pegboard_jobs._job_table import get as get_job
 from pegboard_jobs._record import now
+from pegboard_jobs._text import clean
 
 __all__ = ["Directory", "File", "Role", "Use", "add", "find", "get", "of_job", "use", "uses"]
 
@@ -116,17 +118,23 @@ def add(
     sub_type: int | None = None,
     annotation: str = "",
     source: str = "",
+    fence: int | None = None,
 ) -> File:
     """Register a file of a job: an output replaces the one of the same parameter.
 
     Raises:
-        InputError: If it has no parameter name.
+        InputError: If it has no parameter name, or its name is no UTF-8.
         NotFoundError: If there is no such job.
+        StaleError: If the fence is old.
     """
     if not param_name:
         msg = f"file {path.name}: say which parameter of the job it is (param_name)"
         raise InputError(msg)
+    if clean(str(path)) != str(path):
+        msg = f"file {clean(path.name)}: its name is no UTF-8, rename it"
+        raise InputError(msg)
     owner, time = get_job(changes, job), now()
+    check_fence(owner, fence)
     row = changes.first(
         f"INSERT INTO file ({_COLUMNS}) VALUES ({', '.join('?' * 16)})"
         " ON CONFLICT (job, job_param_name) WHERE directory = 1 DO UPDATE SET"
@@ -164,13 +172,17 @@ def add(
     return file
 
 
-def use(changes: Changes, job: UUID, file: UUID, param_name: str) -> Use:
+def use(
+    changes: Changes, job: UUID, file: UUID, param_name: str, *, fence: int | None = None
+) -> Use:
     """Note that a job uses a file; a second time changes nothing.
 
     Raises:
         NotFoundError: If there is no such job or file.
+        StaleError: If the fence is old.
     """
     owner, used = get_job(changes, job), get(changes, file)
+    check_fence(owner, fence)
     if _use(changes, job, file, Role.IN, param_name):
         said = {"file": str(file), "name": used.name, "role": Role.IN, "param_name": param_name}
         place = (str(owner.project), str(job), owner.number)

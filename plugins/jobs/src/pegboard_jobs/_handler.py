@@ -115,7 +115,7 @@ class AsyncDatabaseHandler:
         """
         thing, ledger = PluginObject(plugin), self.ledger
         known = thing.job
-        job = None if known is None else await ledger.store.take(known, (await ledger.join()).uuid)
+        job = None if known is None else await ledger.take(known)
         draft = self._draft(thing.task_name, thing.title, thing.parent, None, JobStatus.RUNNING)
         place = _Place(self.project_uuid)
         if job is not None:

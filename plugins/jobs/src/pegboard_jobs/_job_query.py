@@ -57,9 +57,9 @@ def _conditions(rows: Rows, query: JobQuery) -> tuple[list[str], list[Any]]:
     if query.tag is not None:
         parts.append(("uuid IN (SELECT job FROM tag WHERE name = ?)", [query.tag]))
     if query.text:
-        pattern = f"%{_escaped(query.text.lower())}%"
-        like = "(LOWER(title) LIKE ? ESCAPE '!' OR LOWER(task_name) LIKE ? ESCAPE '!')"
-        parts.append((like, [pattern, pattern]))
+        pattern = f"%{_escaped(query.text)}%"
+        likes = [f"LOWER({each}) LIKE LOWER(?) ESCAPE '!'" for each in ("title", "task_name")]
+        parts.append((f"({' OR '.join(likes)})", [pattern, pattern]))
     if query.before is not None:
         parts.append(("ordinal < ?", [query.before]))
     return [part for part, _ in parts], [value for _, values in parts for value in values]

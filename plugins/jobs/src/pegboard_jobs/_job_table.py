@@ -17,9 +17,11 @@ from pegboard.errors import ConflictError, NotFoundError
 from pegboard_database import Changes, Rows
 from pegboard_jobs import _event_table
 from pegboard_jobs._record import COLUMNS, Job, encoded, job_of, moment, now
+from pegboard_jobs._text import clean
 
 __all__ = [
     "StaleError",
+    "abandon",
     "check_fence",
     "edit",
     "end",
@@ -37,6 +39,9 @@ _END = (
     "UPDATE job SET status = ?, finish_time = ?, failure = ?, result = ?"
     " WHERE uuid = ? AND fence = ? AND status = ?"
 )
+
+
+NEVER_ENTERED = JobFailure(reason="cancelled", message="it was cancelled before it began")
 
 
 class StaleError(ConflictError):
@@ -97,7 +102,7 @@ def set_status(
     row = changes.first(
         "UPDATE job SET status = ?, finish_time = ?, failure = ?, result = ?,"
         " start_time = CASE WHEN ? = 1 THEN COALESCE(start_time, ?) ELSE start_time END,"
-        " run_at = CASE WHEN ? = 1 THEN ? ELSE run_at END,"
+        " run_at = CASE WHEN ? = 1 THEN ? ELSE run_at END, ready = ?,"
         " cancelling = CASE WHEN ? = 1 THEN 0 ELSE cancelling END"
         f" WHERE uuid = ? RETURNING {COLUMNS}",
         int(status),
@@ -108,6 +113,7 @@ def set_status(
         time,
         int(queued),
         run_at or time,
+        int(run_at is None or run_at <= time),
         int(queued),
         str(uuid),
     )
@@ -198,6 +204,13 @@ def _tell(changes: Changes, before: JobStatus, job: Job, time: float) -> None:
     _event_table.note(changes, (project, str(job.uuid), job.number), "status", said, time=time)
 
 
+def abandon(changes: Changes, uuid: UUID, runner: UUID | None) -> None:
+    """End a job whose block was never entered, if it was made at all and nobody else has it."""
+    sql = "SELECT 1 FROM job WHERE uuid = ? AND runner = ? AND status = 3"
+    if changes.value(sql, str(uuid), str(runner)) is not None:
+        set_status(changes, uuid, JobStatus.INTERRUPTED, failure=NEVER_ENTERED)
+
+
 def check_fence(job: Job, fence: int | None) -> None:
     """Refuse somebody whose job was taken over.
 
@@ -227,12 +240,14 @@ def report(
     check_fence(job, fence)
     place, time = (str(job.project), str(uuid), job.number), now()
     if progress is not None:
+        progress = msgspec.structs.replace(progress, message=clean(progress.message))
         sql = "UPDATE job SET progress = ? WHERE uuid = ?"
         changes.execute(sql, encoded(progress), str(uuid))
         said = msgspec.structs.asdict(progress)
         _event_table.note(changes, place, "progress", said, time=time)
     for line in log:
-        _event_table.note(changes, place, "log", {"line": line[:MOST_LOG_LINE]}, time=time)
+        said = {"line": clean(line)[:MOST_LOG_LINE]}
+        _event_table.note(changes, place, "log", said, time=time)
 
 
 def edit(changes: Changes, /, uuid: UUID, **columns: Any) -> Job:

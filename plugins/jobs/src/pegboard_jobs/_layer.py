@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import Parameter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -9,7 +10,7 @@ import msgspec
 from pegboard import Result
 from pegboard.contracts.call import Call, Stage
 from pegboard.contracts.job import JobFailure, JobStatus
-from pegboard.errors import InputError, PegboardError
+from pegboard.errors import ConfigError, InputError, PegboardError
 from pegboard_jobs._engine import running_order
 from pegboard_jobs._record import Job
 from pegboard_jobs._tracking import failure_of
@@ -59,30 +60,45 @@ class BackgroundLayer:
     Args:
         jobs: The jobs of the app.
         export: The export.
+
+    Raises:
+        ConfigError: If a later call could not be given what the export takes.
     """
 
     def __init__(self, jobs: Jobs, export: Export) -> None:
         self.stage = Stage.JOB
         self._jobs = jobs
         self._export = export
+        self._rest = _rest_of(export)
 
     def __call__(self, call: Call) -> Call:
         """Return a call that is queued."""
-        jobs, export = self._jobs, self._export
+        jobs, export, named = self._jobs, self._export, self._named
 
         async def queued(*args: Any, **kwargs: Any) -> Result[Any]:
             if running_order.get() is not None:
                 return await _once(call, args, kwargs)
             try:
-                named = export.binding.signature.bind(*args, **kwargs).arguments
-                job = await jobs.submit(export.address, arguments=dict(named))
-            except TypeError as error:
-                return Result.from_error(InputError(str(error)))
+                job = await jobs.submit(export.address, arguments=named(*args, **kwargs))
             except PegboardError as error:
                 return Result.from_error(error)
             return Result.ok(told(job), info="accepted: it will run")
 
         return queued
+
+    def _named(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Return the arguments of a call by name.
+
+        Raises:
+            InputError: If they do not fit the export.
+        """
+        try:
+            bound = self._export.binding.signature.bind(*args, **kwargs).arguments
+        except TypeError as error:
+            raise InputError(str(error)) from error
+        named = dict(bound)
+        named.update(named.pop(self._rest, {}))
+        return named
 
 
 async def _once(call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Result[Any]:
@@ -92,6 +108,20 @@ async def _once(call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Re
         return await call(*args, **kwargs)
     finally:
         running_order.reset(token)
+
+
+def _rest_of(export: Export) -> str:
+    """Return the name of `**kwargs` of an export, nothing if it has none.
+
+    Raises:
+        ConfigError: If it takes `*args`, which have no names to be kept under.
+    """
+    parameters = export.binding.signature.parameters.values()
+    kinds = {each.kind: each.name for each in parameters}
+    if Parameter.VAR_POSITIONAL in kinds:
+        msg = f"{export.address} takes *{kinds[Parameter.VAR_POSITIONAL]}: background=True cannot"
+        raise ConfigError(f"{msg} keep them; name its parameters")
+    return kinds.get(Parameter.VAR_KEYWORD, "")
 
 
 def _outcome(result: Result[Any]) -> tuple[JobStatus, JobFailure | None]:

@@ -11,13 +11,15 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from anyio import to_thread
+from anyio import CancelScope, get_cancelled_exc_class, to_thread
 
-from pegboard.contracts.job import JobDraft, JobFailure, JobStatus
+from pegboard.contracts.job import JobDraft, JobFailure, JobProgress
 from pegboard.errors import UnavailableError
 from pegboard_database import Changes, Rows
 from pegboard_jobs import _job_table, _queue_table, _runner_table
+from pegboard_jobs._cancellations import Cancellations
 from pegboard_jobs._identity import new_uuid
+from pegboard_jobs._later_progress import LaterProgress
 from pegboard_jobs._liveness import LEASE, Liveness
 from pegboard_jobs._new_job import create
 from pegboard_jobs._pending import Pending
@@ -42,7 +44,8 @@ class Ledger:
         store: The store.
         name: Letters that tell this store from others, without its password.
         pending: What could not be recorded yet.
-        cancels: What to call when a job of this process is asked to stop.
+        later_progress: What jobs of this process said about how far they are, not written yet.
+        cancels: How jobs of this process are asked to stop.
 
     Args:
         store: The store; closed with the ledger.
@@ -57,7 +60,8 @@ class Ledger:
         self.store = store
         self.name = hashlib.sha256(address.encode()).hexdigest()[:16]
         self.pending = Pending(store)
-        self.cancels: dict[UUID, Callable[[], None]] = {}
+        self.cancels = Cancellations()
+        self.later_progress = LaterProgress(self._write_progress)
         self._liveness = liveness
         self._runner: Runner | None = None
         self._joining = Lock()
@@ -112,6 +116,24 @@ class Ledger:
             return await self.store.write(_begin, draft, is_new=is_new, look=look)
         except UnavailableError as error:
             return self._begun_later(draft, error)
+        except get_cancelled_exc_class():
+            await self.abandon(draft.uuid or new_uuid())
+            raise
+
+    async def take(self, uuid: UUID) -> Job:
+        """Work on a job that is there already, from now on.
+
+        Raises:
+            NotFoundError: If there is no such job.
+            ConflictError: If it may not run now.
+            UnavailableError: If the store is away.
+        """
+        runner = await self.join()
+        try:
+            return await self.store.take(uuid, runner.uuid)
+        except get_cancelled_exc_class():
+            await self.abandon(uuid)
+            raise
 
     def begin_blocking(self, draft: JobDraft) -> Job:
         """Do what `begin` does, from a thread that may block."""
@@ -128,42 +150,44 @@ class Ledger:
         self.record_later(create, draft, this_process())
         return _job_of(draft)
 
-    async def end(self, job: Job, status: JobStatus, failure: JobFailure | None = None) -> Job:
-        """Record how a job has ended; if the store is away, as soon as it is back.
+    async def end(self, work: Callable[[Changes], Job]) -> Job | None:
+        """Record how a job has ended; if the store is away, as soon as it is back: then None.
 
         Raises:
             ConflictError: If the job was taken over, or its end is known already.
         """
         if len(self.pending):
-            ended = self._ended_later(job, status, failure)
+            self.record_later(work)
             await to_thread.run_sync(self.pending.drain, DRAIN_TIMEOUT)
-            return ended
+            return None
         try:
-            return await self.store.write(_job_table.end, job, status, failure=failure)
+            return await self.store.write(work)
         except UnavailableError:
-            return self._ended_later(job, status, failure)
+            self.record_later(work)
+            return None
 
-    def end_blocking(self, job: Job, status: JobStatus, failure: JobFailure | None = None) -> Job:
+    def end_blocking(self, work: Callable[[Changes], Job]) -> Job | None:
         """Do what `end` does, from a thread that may block."""
         if len(self.pending):
-            ended = self._ended_later(job, status, failure)
+            self.record_later(work)
             self.pending.drain(DRAIN_TIMEOUT)
-            return ended
+            return None
         try:
-            return self.store.write_blocking(_job_table.end, job, status, failure=failure)
+            return self.store.write_blocking(work)
         except UnavailableError:
-            return self._ended_later(job, status, failure)
+            self.record_later(work)
+            return None
 
-    def _ended_later(self, job: Job, status: JobStatus, failure: JobFailure | None) -> Job:
-        self.record_later(
-            _job_table.set_status,
-            job.uuid,
-            status,
-            fence=job.fence,
-            failure=failure,
-            finish_time=now(),
-        )
-        return msgspec.structs.replace(job, status=status, failure=failure)
+    async def abandon(self, uuid: UUID) -> None:
+        """End a job whose block is not entered after all, if it was made."""
+        runner = self._runner
+        if runner is None:
+            return
+        with CancelScope(shield=True):
+            try:
+                await self.store.write(_job_table.abandon, uuid, runner.uuid)
+            except UnavailableError:
+                self.record_later(_job_table.abandon, uuid, runner.uuid)
 
     def record_later(self, work: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
         """Do a transaction's work as soon as the store is back."""
@@ -174,16 +198,17 @@ class Ledger:
     def stop_asked(self) -> None:
         """Tell the jobs of this process that were asked to stop; blocks."""
         runner = self._runner
-        if runner is None or not self.cancels:
+        if runner is None:
             return
-        for uuid in self.store.read_blocking(_queue_table.asked_to_stop, runner.uuid):
-            cancel = self.cancels.pop(uuid, None)
-            if cancel is not None:
-                cancel()
+        self.cancels.ask(self.store.read_blocking(_queue_table.asked_to_stop, runner.uuid))
+
+    def _write_progress(self, uuid: UUID, fence: int, progress: JobProgress) -> None:
+        self.store.write_blocking(_job_table.report, uuid, fence=fence, progress=progress)
 
     def close(self) -> None:
         """Leave: what this process still works on counts as interrupted; blocks."""
         self.sweeper.close()
+        self.later_progress.close()
         self.pending.close()
         runner, self._runner = self._runner, None
         if runner is not None:

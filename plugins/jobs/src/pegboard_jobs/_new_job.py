@@ -18,6 +18,7 @@ from pegboard_jobs._job_table import moved
 from pegboard_jobs._number import child_number, parsed
 from pegboard_jobs._project_table import ensure
 from pegboard_jobs._record import COLUMNS, Job, encoded, job_of, now, seconds
+from pegboard_jobs._text import clean
 
 __all__ = ["create"]
 
@@ -34,8 +35,8 @@ _START = {
 _INSERT = (
     "INSERT INTO job (uuid, project, parent, number, task_name, title, status, kind, ordinal,"
     " creation_time, start_time, finish_time, runner, process_id, host, fence, attempt, owner,"
-    " orders, run_at, queue, priority, deadline, idempotency_key)"
-    f" VALUES ({', '.join('?' * 24)})"
+    " orders, run_at, ready, queue, priority, deadline, idempotency_key)"
+    f" VALUES ({', '.join('?' * 25)})"
 )
 
 
@@ -70,7 +71,7 @@ def create(
     job = _job(draft, number, _event_table.take_number(changes), time, process)
     project, uuid = str(job.project), str(job.uuid)
     changes.execute(_INSERT, *_values(job, uuid, project, time))
-    for tag in dict.fromkeys(draft.tags):
+    for tag in dict.fromkeys(map(clean, draft.tags)):
         changes.execute("INSERT INTO tag (job, name) VALUES (?, ?)", uuid, tag)
     moved(changes, project, None, job.status)
     said = {"status": job.status, "title": job.title, "task_name": job.task_name}
@@ -150,8 +151,8 @@ def _job(
         project=draft.project,
         number=number,
         parent=draft.parent,
-        task_name=draft.task_name,
-        title=(draft.title or draft.task_name)[:LONGEST_TITLE],
+        task_name=clean(draft.task_name),
+        title=clean(draft.title or draft.task_name)[:LONGEST_TITLE],
         status=draft.status,
         kind=draft.kind,
         ordinal=seq,
@@ -163,7 +164,7 @@ def _job(
         host=process[1] if process else "",
         fence=1 if runs else 0,
         attempt=1 if runs else 0,
-        owner=draft.owner,
+        owner=clean(draft.owner),
         order=order,
         run_at=None if order is None else (order.run_at or moment),
     )
@@ -172,6 +173,7 @@ def _job(
 def _values(job: Job, uuid: str, project: str, time: float) -> tuple[Any, ...]:
     """Return what `_INSERT` takes."""
     order = job.order
+    due = None if order is None else (seconds(order.run_at) or time)
     return (
         uuid,
         project,
@@ -192,7 +194,8 @@ def _values(job: Job, uuid: str, project: str, time: float) -> tuple[Any, ...]:
         job.attempt,
         job.owner,
         encoded(order),
-        None if order is None else (seconds(order.run_at) or time),
+        due,
+        int(due is None or due <= time),
         "" if order is None else order.queue,
         0 if order is None else order.priority,
         None if order is None else seconds(order.deadline),

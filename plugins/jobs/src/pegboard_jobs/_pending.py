@@ -98,5 +98,7 @@ class Pending:
             return False
         except PegboardError as error:  # refused: the job was taken over, or has ended
             _logger.warning("a record of a job was refused: %s", error)
+        except Exception:  # one that cannot be written holds up no other
+            _logger.exception("a record of a job is lost")
         self._waiting.popleft()
         return True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -24,7 +24,9 @@ __all__ = [
     "cancel",
     "claim",
     "fail",
+    "is_due",
     "next_due",
+    "put_back",
     "release_due",
     "remove_schedule",
     "retry",
@@ -33,6 +35,7 @@ __all__ = [
 ]
 
 CANCELLED = JobFailure(reason="cancelled", message="cancelled on request")
+STOPPED = JobFailure(reason="exit", message="its process stopped before it was done")
 EXPIRED = JobFailure(reason="deadline", message="its deadline passed before it was done")
 
 
@@ -63,7 +66,8 @@ def claim(
     *,
     most: int,
     queues: Sequence[str] = (),
-) -> list[Job]:
+    can_run: Callable[[str], bool] = lambda _: True,
+) -> tuple[list[Job], frozenset[str]]:
     """Take what is due, the most urgent first, up to the limits of its queues.
 
     Args:
@@ -72,29 +76,47 @@ def claim(
         process: Process id and host of the runner.
         most: How many at most.
         queues: Only from these queues; from all if there is none.
+        can_run: Whether the runner has an export; what it has not is left to others.
+
+    Returns:
+        The jobs, and the exports that other jobs wait for and that the runner has not.
     """
     taken: list[Job] = []
     full: set[str] = set()
+    missing: set[str] = set()
+    _make_ready(changes, now())
     while len(taken) < most:
-        job = _next(changes, queues, full)
+        job = _next(changes, queues, full, missing)
         if job is None:
             break
         order = job.order or JobOrder(target=job.task_name)
-        if order.deadline is not None and order.deadline.timestamp() <= now():
+        if not can_run(order.target):
+            missing.add(order.target)
+        elif order.deadline is not None and order.deadline.timestamp() <= now():
             _job_table.set_status(changes, job.uuid, JobStatus.FAILED, failure=EXPIRED)
         elif order.limit is not None and _working(changes, order.queue) >= order.limit:
             full.add(order.queue)
         else:
             taken.append(_job_table.take(changes, job.uuid, runner, process))
-    return taken
+    return taken, frozenset(missing)
 
 
-def _next(rows: Rows, queues: Sequence[str], full: set[str]) -> Job | None:
-    where, values = "status = 2 AND orders IS NOT NULL AND run_at <= ?", [now()]
-    conditions: list[Any] = list(values)
-    for names, word in ((queues, "IN"), (sorted(full), "NOT IN")):
+def _make_ready(changes: Changes, time: float) -> None:
+    """Mark what has become due, so that taking it looks at nothing that has not."""
+    sql = "UPDATE job SET ready = 1 WHERE status = 2 AND ready = 0 AND run_at <= ?"
+    changes.execute(sql, time)
+
+
+def _next(rows: Rows, queues: Sequence[str], full: set[str], missing: set[str]) -> Job | None:
+    where = "status = 2 AND ready = 1 AND orders IS NOT NULL"
+    outside = [("queue", sorted(full)), ("task_name", sorted(missing))]
+    conditions: list[Any] = []
+    if queues:
+        where += f" AND queue IN ({', '.join('?' * len(queues))})"
+        conditions += queues
+    for column, names in outside:
         if names:
-            where += f" AND queue {word} ({', '.join('?' * len(names))})"
+            where += f" AND {column} NOT IN ({', '.join('?' * len(names))})"
             conditions += names
     sql = f"SELECT {COLUMNS} FROM job WHERE {where} ORDER BY priority DESC, ordinal LIMIT 1"
     row = rows.first(sql, *conditions)
@@ -106,11 +128,39 @@ def _working(rows: Rows, queue: str) -> int:
     return number
 
 
-def next_due(rows: Rows) -> float | None:
-    """Return when the next queued job or schedule is due, in seconds; None for never."""
-    sql = "SELECT MIN(run_at) FROM job WHERE status = 2 AND orders IS NOT NULL"
-    times = [rows.value(sql), rows.value("SELECT MIN(next_at) FROM schedule")]
-    return min((time for time in times if time is not None), default=None)
+def is_due(rows: Rows, time: float) -> bool:
+    """Whether a job or a schedule is due, whoever may take it."""
+    asked = (
+        ("SELECT 1 FROM job WHERE status = 2 AND ready = 1 AND orders IS NOT NULL LIMIT 1", ()),
+        ("SELECT 1 FROM job WHERE status = 2 AND ready = 0 AND run_at <= ? LIMIT 1", (time,)),
+        ("SELECT 1 FROM schedule WHERE next_at <= ? LIMIT 1", (time,)),
+    )
+    return any(rows.value(sql, *values) is not None for sql, values in asked)
+
+
+def next_due(rows: Rows, time: float) -> float | None:
+    """Return when the next job or schedule that is not due yet will be; None for never."""
+    asked = (
+        "SELECT MIN(run_at) FROM job WHERE status = 2 AND ready = 0 AND run_at > ?",
+        "SELECT MIN(next_at) FROM schedule WHERE next_at > ?",
+    )
+    times = [rows.value(sql, time) for sql in asked]
+    return min((each for each in times if each is not None), default=None)
+
+
+def put_back(changes: Changes, uuid: UUID, fence: int) -> Job:
+    """Let another process begin again with what this one could not end before it stopped.
+
+    That was no attempt.
+
+    Raises:
+        StaleError: If the fence is old.
+        NotFoundError: If there is no such job.
+    """
+    job = _job_table.get(changes, uuid)
+    _job_table.check_fence(job, fence)
+    changes.execute("UPDATE job SET attempt = attempt - 1 WHERE uuid = ?", str(uuid))
+    return _job_table.set_status(changes, uuid, JobStatus.QUEUED, fence=fence, failure=STOPPED)
 
 
 def fail(changes: Changes, uuid: UUID, fence: int, failure: JobFailure) -> Job:

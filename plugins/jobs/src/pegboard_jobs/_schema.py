@@ -177,5 +177,14 @@ TABLES = (
 )
 """The first step, statement by statement."""
 
-SCHEMA = Schema("jobs", [";".join(TABLES)])
+QUEUE = (
+    "ALTER TABLE job ADD COLUMN ready INTEGER NOT NULL DEFAULT 0",
+    "DROP INDEX job_queued",
+    "CREATE INDEX job_ready ON job (priority DESC, ordinal) WHERE status = 2 AND ready = 1",
+    "CREATE INDEX job_waiting ON job (run_at) WHERE status = 2 AND ready = 0",
+    "CREATE INDEX job_open ON job (project) WHERE finish_time IS NULL",
+)
+"""Jobs that are due are told from those that wait for their time, and open ones are few."""
+
+SCHEMA = Schema("jobs", [";".join(TABLES), ";".join(QUEUE)])
 """All steps, each run once, in order."""

@@ -381,6 +381,11 @@ class Jobs:
                 return deleted
             deleted += some
 
+    @property
+    def missing(self) -> Sequence[str]:
+        """Exports that durable jobs wait for and that are not there."""
+        return sorted(getattr(self._engine, "missing", ()))
+
     def statistics(self) -> dict[str, int]:
         """Return what the engine of this process does, and how many records wait for the store."""
         return {**self._engine.statistics(), "pending": len(self.ledger.pending)}

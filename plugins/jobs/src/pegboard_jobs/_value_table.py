@@ -11,7 +11,7 @@ import msgspec
 from pegboard.errors import InputError
 from pegboard_database import Changes, Rows
 from pegboard_jobs import _event_table
-from pegboard_jobs._job_table import get
+from pegboard_jobs._job_table import check_fence, get
 from pegboard_jobs._record import now
 
 __all__ = ["described", "of_job", "save"]
@@ -29,19 +29,27 @@ def kind_of(value: Any) -> str:
 
 
 def save(
-    changes: Changes, job: UUID, key: str, value: Any, *, description: str | None = None
+    changes: Changes,
+    job: UUID,
+    key: str,
+    value: Any,
+    *,
+    description: str | None = None,
+    fence: int | None = None,
 ) -> None:
     """Keep a value, in place of one that the job has under the same key.
 
     Raises:
         InputError: If key or value cannot be kept.
         NotFoundError: If there is no such job.
+        StaleError: If the fence is old.
     """
     if not key or len(key) > LONGEST_KEY:
         msg = f"the key of a value has 1 to {LONGEST_KEY} characters, not {len(key)}"
         raise InputError(msg)
     kind, text = kind_of(value), _text(key, value)
     owner = get(changes, job)
+    check_fence(owner, fence)
     if description is not None:
         changes.execute(
             "INSERT INTO value_key (name, description) VALUES (?, ?)"

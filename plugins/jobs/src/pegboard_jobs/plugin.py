@@ -73,9 +73,15 @@ class JobsPlugin:
     @hookimpl
     def health(self, app: App) -> Sequence[HealthCheck]:
         """Say whether records wait for a store that is away."""
-        waiting = len(self._jobs[app].ledger.pending)
+        jobs = self._jobs[app]
+        waiting = len(jobs.ledger.pending)
         text = f"{waiting} records wait for the store" if waiting else "the store answers"
-        return [HealthCheck(name="jobs", ok=not waiting, detail=text)]
+        checks = [HealthCheck(name="jobs", ok=not waiting, detail=text)]
+        missing = jobs.missing
+        if missing:
+            text = f"jobs wait for exports that are not there: {', '.join(missing)}"
+            checks.append(HealthCheck(name="jobs exports", ok=False, detail=text))
+        return checks
 
     @asynccontextmanager
     async def _running(self, app: App) -> AsyncIterator[None]:
@@ -102,7 +108,7 @@ class JobsPlugin:
         await stack.enter_async_context(attend(ledger))
         if config.keep:
             await stack.enter_async_context(tidy(jobs, config.keep))
-        if config.work:
+        if config.work and not app.brief:
             await stack.enter_async_context(engine.running())
 
 
