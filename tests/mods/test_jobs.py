@@ -1,12 +1,13 @@
 """The mod that shows jobs: who sees what, and a stream that goes on where it broke."""
 
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import anyio
 import pytest
 
-from pegboard import App
+from pegboard import App, Session, hookimpl
 from pegboard.testing import AppFactory, EventStreamClient, HttpClient
 from pegboard_mods import jobs
 
@@ -70,3 +71,98 @@ async def test_a_stream_goes_on_after_the_last_event_that_was_seen(
                     if seen and seen[-1] == everything[-1].seq:
                         break
         assert seen == [event.seq for event in everything if event.seq > middle]
+
+
+class Doors:
+    """Says who asks by a header, as a plugin for accounts would."""
+
+    @hookimpl
+    def load_session(self, app: App, connection: Any) -> Any:
+        async def load() -> Session:
+            name = connection.headers.get("x-user") or ""
+            return Session(user_id=name, user_name=name, level=1, validated=True, anonymous=False)
+
+        return load()
+
+
+LAB = """
+from uuid import UUID
+
+from pegboard import App, get_app
+
+export = get_app("lab").tb
+
+
+@export(api=True, job=True)
+async def fail() -> None:
+    raise ValueError("password hunter2")
+
+
+@export(api=True)
+async def make(app: App, path: str, used: str = "") -> str:
+    async with app.jobs.track("a title of " + path[-5:]) as job:
+        if used:
+            await job.input(UUID(used), "IN")
+        return str((await job.output(path, "OUT")).uuid)
+"""
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Path:
+    place = tmp_path / "lab.py"
+    place.write_text(LAB)
+    return place
+
+
+async def test_owners_are_told_how_their_jobs_failed_but_not_what_the_code_said(
+    pegboard_app: AppFactory, lab: Path
+) -> None:
+    async with pegboard_app(plugins=[*PLUGINS, Doors()], mods=[jobs, lab]) as app:
+        client, headers = HttpClient(app), {"x-user": "ada"}
+        assert (await client.get("/api/lab/fail", headers=headers)).status == 500
+        (job,) = await app.jobs.list()
+        assert job.failure.message == "password hunter2"
+        path = f"/api/jobs/show?job={job.uuid}"
+        shown = await client.get(path, headers=headers)
+        assert shown.status == 200
+        assert b"hunter2" not in shown.body
+        assert shown.json()["result"]["data"]["jobs"][0]["failure"]["type"] == "ValueError"
+        assert (await client.get(path, headers={"x-user": "bob"})).status == 403
+
+
+async def test_a_graph_shows_nothing_of_the_jobs_of_others(
+    pegboard_app: AppFactory, lab: Path, tmp_path: Path
+) -> None:
+    async with pegboard_app(plugins=[*PLUGINS, Doors()], mods=[jobs, lab]) as app:
+        client, made = HttpClient(app), ""
+        for user in ("bob", "ada"):
+            path = tmp_path / f"x.{user}"
+            path.write_text(f"of {user}")
+            query = {"path": str(path), "used": made}
+            answer = await client.get("/api/lab/make", query=query, headers={"x-user": user})
+            made = answer.json()["result"]["data"]
+        job = (await app.jobs.list(owner="ada"))[0]
+        query = {"job": str(job.uuid)}
+        graph = await client.get("/api/jobs/provenance", query=query, headers={"x-user": "ada"})
+        labels = {each["label"] for each in graph.json()["result"]["data"]["nodes"]}
+        assert labels == {f"{job.number} {job.title}", "x.ada", "x.bob"}
+        assert len((await app.jobs.provenance(job=job.uuid)).nodes) == 4
+
+
+async def test_numbers_that_no_database_holds_are_refused(pegboard_app: AppFactory) -> None:
+    async with pegboard_app(plugins=PLUGINS, mods=MODS, dev=True) as app:
+        client = HttpClient(app)
+        for query in ({"before": "9" * 19}, {"before": "-1"}, {"limit": "9" * 30}):
+            assert (await client.get("/api/jobs/list_jobs", query=query)).status == 400
+
+
+async def test_the_log_shows_its_last_lines_however_much_else_was_said(
+    pegboard_app: AppFactory,
+) -> None:
+    async with pegboard_app(plugins=PLUGINS, mods=MODS) as app:
+        async with app.jobs.track("talks") as job:
+            for number in range(1005):
+                await job.value("n", number)
+            await job.log("the last line")
+        told = (await app.call("jobs.show", job=job.uuid)).get()
+        assert [each["data"]["line"] for each in told["log"]] == ["the last line"]

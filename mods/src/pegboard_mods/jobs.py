@@ -9,7 +9,7 @@ Try it: `pegboard call jobs.list_jobs --json`.
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 import anyio
@@ -25,7 +25,11 @@ export = get_app("jobs").tb
 STEPS = 3  # nested jobs of a demonstration
 TICKS = 20  # times that each of them tells its progress
 NOBODY = "\x1f"  # no user is called so
+LONGEST_NUMBER = 18  # digits of an event's number
 MOST = 200  # jobs of one page
+
+Number = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+"""What a database takes for a number."""
 
 _PAGES = Path(__file__).with_name("pages")
 
@@ -35,8 +39,8 @@ async def list_jobs(  # noqa: PLR0917 - filters of a query, which come by name
     app: App,
     text: str = "",
     status: str = "",
-    before: int | None = None,
-    limit: int = 50,
+    before: Number | None = None,
+    limit: Number = 50,
     request: RequestData | None = None,
 ) -> dict[str, Any]:
     """List top jobs, the newest first, with how many have each status.
@@ -58,7 +62,7 @@ async def list_jobs(  # noqa: PLR0917 - filters of a query, which come by name
     )
     counts = await app.jobs.counts() if _is_insider(app, request) else {}
     return {
-        "jobs": [_told(job) for job in await app.jobs.list(query)],
+        "jobs": [_told(app, job, request) for job in await app.jobs.list(query)],
         "counts": {each.name: number for each, number in counts.items()},
         "last": await app.jobs.last_event(),
     }
@@ -68,13 +72,12 @@ async def list_jobs(  # noqa: PLR0917 - filters of a query, which come by name
 async def show(app: App, job: UUID, request: RequestData | None = None) -> dict[str, Any]:
     """Tell all about a job: what is nested in it, its log, values and files."""
     await _seen(app, job, request)
-    events = await app.jobs.events(job=job, limit=1000)
     files = await app.jobs.files(job)
     return {
-        "jobs": [_told(each) for each in await app.jobs.tree(job)],
+        "jobs": [_told(app, each, request) for each in await app.jobs.tree(job)],
         "values": await app.jobs.values(job),
         "files": [{"uuid": each.uuid, "name": each.name, "size": each.size} for each in files],
-        "log": [_event(each) for each in events if each.kind == "log"],
+        "log": [_event(each) for each in await app.jobs.log(job)],
         "last": await app.jobs.last_event(),
     }
 
@@ -83,14 +86,14 @@ async def show(app: App, job: UUID, request: RequestData | None = None) -> dict[
 async def provenance(app: App, job: UUID, request: RequestData | None = None) -> Any:
     """Tell what a job was made from and what was made from it, as a graph of jobs and files."""
     await _seen(app, job, request)
-    return await app.jobs.provenance(job=job)
+    return await app.jobs.provenance(job=job, owner=_owner(app, request))
 
 
 @export(api=True, api_methods=["GET"])
 async def dot(app: App, job: UUID, request: RequestData | None = None) -> Result[Any]:
     """Return the same graph in the language of Graphviz."""
     await _seen(app, job, request)
-    graph = await app.jobs.provenance(job=job)
+    graph = await app.jobs.provenance(job=job, owner=_owner(app, request))
     return Result.text(graph.dot(), "text/vnd.graphviz")
 
 
@@ -98,7 +101,7 @@ async def dot(app: App, job: UUID, request: RequestData | None = None) -> Result
 async def follow(
     app: App,
     job: UUID | None = None,
-    after: int | None = None,
+    after: Number | None = None,
     last_event_id: str = "",
     request: RequestData | None = None,
 ) -> Result[Any]:
@@ -113,22 +116,25 @@ async def follow(
         await _seen(app, job, request)
     elif not _is_insider(app, request):
         raise ForbiddenError("name a job of yours: all jobs are followed by administrators only")
-    start = int(last_event_id) if last_event_id.isdecimal() else after
-    return Result.sse(_stream(app, job, await app.jobs.last_event() if start is None else start))
+    is_number = last_event_id.isdecimal() and len(last_event_id) <= LONGEST_NUMBER
+    start = int(last_event_id) if is_number else after
+    if start is None:
+        start = await app.jobs.last_event()
+    return Result.sse(_stream(app, job, start, is_insider=_is_insider(app, request)))
 
 
 @export(api=True, api_methods=["POST"])
 async def cancel(app: App, job: UUID, request: RequestData | None = None) -> dict[str, Any]:
     """Ask a job, and what is nested in it, to stop."""
     await _seen(app, job, request)
-    return _told(await app.jobs.cancel(job))
+    return _told(app, await app.jobs.cancel(job), request)
 
 
 @export(api=True, api_methods=["POST"])
 async def retry(app: App, job: UUID, request: RequestData | None = None) -> dict[str, Any]:
     """Queue a durable job again that has ended without success."""
     await _seen(app, job, request)
-    return _told(await app.jobs.retry(job))
+    return _told(app, await app.jobs.retry(job), request)
 
 
 @export(api=True, api_methods=["POST"])
@@ -137,7 +143,7 @@ async def start(app: App, pause: float = 0.2, request: RequestData | None = None
     if not _is_insider(app, request):
         raise ForbiddenError("demonstrations are started by administrators, or in development")
     job = await app.jobs.submit("jobs.demonstrate", title="Demonstration", pause=min(pause, 5.0))
-    return _told(job)
+    return _told(app, job, request)
 
 
 @export(test=False)
@@ -178,22 +184,34 @@ def style() -> Result[str]:
     return Result.text((_PAGES / "style.css").read_text("utf-8"), "text/css")
 
 
-async def _stream(app: App, job: UUID | None, after: int) -> AsyncIterator[dict[str, Any]]:
+async def _stream(
+    app: App, job: UUID | None, after: int, *, is_insider: bool
+) -> AsyncIterator[dict[str, Any]]:
     async with aclosing(app.jobs.follow(after, job=job)) as events:
         async for event in events:
-            yield {"event": "job", "id": event.seq, "data": _event(event)}
+            yield {"event": "job", "id": event.seq, "data": _event(event, is_insider=is_insider)}
 
 
-def _event(event: JobEvent) -> dict[str, Any]:
+def _event(event: JobEvent, *, is_insider: bool = True) -> dict[str, Any]:
     plain: dict[str, Any] = msgspec.to_builtins(event)
+    if not is_insider:
+        _hide(plain["data"].get("failure"))
     if "status" in event.data:
         plain["data"]["status_name"] = JobStatus(event.data["status"]).name
     return plain
 
 
-def _told(job: Job) -> dict[str, Any]:
+def _hide(failure: dict[str, str] | None) -> None:
+    """Take out of a failure what its exception said: that is for the log, and for insiders."""
+    if failure is not None and failure["reason"] in {"exception", "deadline", "exit"}:
+        failure["message"] = failure["traceback"] = ""
+
+
+def _told(app: App, job: Job, request: RequestData | None) -> dict[str, Any]:
     """Return a job without the arguments and the session of its order."""
     plain: dict[str, Any] = msgspec.to_builtins(job)
+    if not _is_insider(app, request):
+        _hide(plain["failure"])
     plain["status_name"] = job.status.name
     plain["is_durable"] = plain.pop("order") is not None
     return plain

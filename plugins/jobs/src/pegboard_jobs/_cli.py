@@ -21,6 +21,7 @@ from pegboard_jobs._layer import told
 from pegboard_jobs._picture import HEADS, event_line, facts, row_of, tree_lines
 from pegboard_jobs._record import Job
 from pegboard_jobs._service import Jobs
+from pegboard_jobs._text import printable
 
 __all__ = ["COMMANDS"]
 
@@ -99,13 +100,15 @@ def show(*, job: str, as_json: bool, project: Path) -> None:
             _print_json({**told(found), **plain})
             return
         for name, value in facts(found):
-            click.echo(f"{name:<10}{value}")
+            click.echo(printable(f"{name:<10}{value}"))
         for file in files:
-            click.echo(f"{'file':<10}{file.job_param_name} {file.path} ({file.size} bytes)")
+            click.echo(
+                printable(f"{'file':<10}{file.job_param_name} {file.path} ({file.size} bytes)")
+            )
         for key, value in values.items():
-            click.echo(f"{'value':<10}{key} = {value}")
+            click.echo(printable(f"{'value':<10}{key} = {value}"))
         if found.failure is not None and found.failure.traceback:
-            click.echo(f"\n{found.failure.traceback}", nl=False)
+            click.echo(printable(f"\n{found.failure.traceback}"), nl=False)
 
     _with_jobs(project, work)
 
@@ -118,7 +121,7 @@ def tree(*, job: str, project: Path) -> None:
 
     async def work(service: Jobs) -> None:
         for line in tree_lines(await service.tree((await _found(service, job)).uuid)):
-            click.echo(line)
+            click.echo(printable(line))
 
     _with_jobs(project, work)
 
@@ -137,7 +140,7 @@ def follow(*, job: str | None, after: int, project: Path) -> None:
             start = 0 if wanted else await service.last_event()
         async with aclosing(service.follow(start, job=wanted.uuid if wanted else None)) as events:
             async for event in events:
-                click.echo(event_line(event))
+                click.echo(printable(event_line(event)))
                 if wanted and event.job == wanted.uuid and _is_end(event.data):
                     return
 
@@ -261,9 +264,9 @@ def _print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     lines = [heads, *rows]
     if not sys.stdout.isatty():
         for line in lines:
-            click.echo("\t".join(" ".join(cell.split()) for cell in line))
+            click.echo(printable("\t".join(" ".join(cell.split()) for cell in line)))
         return
     widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
     for line in lines:
         pairs = zip(line, widths, strict=True)
-        click.echo("  ".join(cell.ljust(width) for cell, width in pairs).rstrip())
+        click.echo(printable("  ".join(cell.ljust(width) for cell, width in pairs).rstrip()))

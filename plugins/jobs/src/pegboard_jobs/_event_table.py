@@ -13,9 +13,10 @@ from uuid import UUID
 import msgspec
 
 from pegboard.contracts.job import JobEvent
+from pegboard.errors import NotFoundError
 from pegboard_database import Changes, Rows
 
-__all__ = ["KINDS", "last", "nested", "note", "read", "take_number"]
+__all__ = ["KINDS", "last", "log", "nested", "note", "read", "take_number"]
 
 KINDS = ("created", "status", "progress", "log", "file", "value", "deleted")
 
@@ -94,6 +95,26 @@ def read(
         *values,
     )
     return [_event(row) for row in found]
+
+
+def log(rows: Rows, job: UUID, *, limit: int) -> list[JobEvent]:
+    """Return the last log lines of a job with what is nested in it, oldest first.
+
+    Raises:
+        NotFoundError: If there is no such job.
+    """
+    place = nested(rows, job)
+    if place is None:
+        msg = f"there is no job {job}"
+        raise NotFoundError(msg)
+    found = rows.all(
+        f"SELECT {_COLUMNS} FROM event WHERE project = ? AND (number = ? OR number LIKE ?)"
+        f" AND kind = 'log' ORDER BY seq DESC LIMIT {limit:d}",
+        place[0],
+        place[1],
+        f"{place[1]}.%",
+    )
+    return [_event(row) for row in reversed(found)]
 
 
 def _event(row: tuple[Any, ...]) -> JobEvent:

@@ -132,9 +132,13 @@ def _outcome(result: Result[Any]) -> tuple[JobStatus, JobFailure | None]:
 
 
 def told(job: Job) -> dict[str, Any]:
-    """Return a job as clients are told of it: without arguments and session of its order."""
+    """Return a job as clients are told of it: without arguments and session of its order.
+
+    The text of a failure may say what is none of theirs, and is left out as well.
+    """
     plain: dict[str, Any] = msgspec.to_builtins(job)
     plain["status_name"] = job.status.name
+    plain["failure"] = job.failure and {"reason": job.failure.reason, "type": job.failure.type}
     order = plain.pop("order", None)
     if order is not None:
         plain["target"], plain["queue"] = order["target"], order["queue"]

@@ -11,6 +11,7 @@ from pegboard.errors import InputError
 from pegboard_database import Rows
 from pegboard_jobs import _file_table, _job_query, _job_table
 from pegboard_jobs._file_table import Role, Use
+from pegboard_jobs._record import Job
 
 __all__ = ["Edge", "Node", "Provenance", "graph_of"]
 
@@ -78,8 +79,16 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True):
         return "\n".join([*lines, "}", ""])
 
 
-def graph_of(rows: Rows, *, job: UUID | None = None, file: UUID | None = None) -> Provenance:
+def graph_of(
+    rows: Rows, *, job: UUID | None = None, file: UUID | None = None, owner: str | None = None
+) -> Provenance:
     """Walk from a job, with what is nested in it, or a file to what it came from, and back.
+
+    Args:
+        rows: The transaction.
+        job: Where to begin.
+        file: The same.
+        owner: Show jobs of this user only, and the files that these made or used.
 
     Raises:
         InputError: If neither is given.
@@ -98,9 +107,14 @@ def graph_of(rows: Rows, *, job: UUID | None = None, file: UUID | None = None) -
     for is_upwards in (True, False):
         _walk(rows, jobs, files, uses, is_upwards=is_upwards)
     jobs |= {each.job for each in uses}
+    found = [_job_table.get(rows, uuid) for uuid in jobs]
+    if owner is not None:
+        found = [each for each in found if each.owner == owner]
+        shown = {each.uuid for each in found}
+        uses = {each: None for each in uses if each.job in shown}
     files |= {each.file for each in uses}
     return Provenance(
-        nodes=(*_job_nodes(rows, jobs), *_file_nodes(rows, files)),
+        nodes=(*_job_nodes(found), *_file_nodes(rows, files)),
         edges=tuple(_edge(each) for each in uses),
         is_whole=len(jobs) + len(files) < LIMIT,
     )
@@ -128,8 +142,7 @@ def _walk(
         seen_files |= files
 
 
-def _job_nodes(rows: Rows, jobs: Iterable[UUID]) -> list[Node]:
-    found = [_job_table.get(rows, uuid) for uuid in jobs]
+def _job_nodes(found: Iterable[Job]) -> list[Node]:
     return [
         Node(
             id=str(job.uuid),

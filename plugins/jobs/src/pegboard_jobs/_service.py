@@ -316,6 +316,14 @@ class Jobs:
         """Return events with a number above `after`, oldest first."""
         return await self.ledger.store.events(after, job=job, limit=limit)
 
+    async def log(self, job: UUID, *, limit: int = 1000) -> Sequence[JobEvent]:
+        """Return the last lines of the log of a job and what is nested in it, oldest first.
+
+        Raises:
+            NotFoundError: If there is no such job.
+        """
+        return await self.ledger.store.read(_event_table.log, job, limit=limit)
+
     def follow(
         self, after: int = 0, *, job: UUID | None = None, project: UUID | None = None
     ) -> AsyncGenerator[JobEvent, None]:
@@ -349,13 +357,20 @@ class Jobs:
         where = None if path is None else str(path)
         return await self.ledger.store.read(_file_table.find, path=where, checksum=checksum)
 
-    async def provenance(self, *, job: UUID | None = None, file: UUID | None = None) -> Provenance:
+    async def provenance(
+        self, *, job: UUID | None = None, file: UUID | None = None, owner: str | None = None
+    ) -> Provenance:
         """Return what a job or file was made from, and what was made from it.
+
+        Args:
+            job: Where to begin.
+            file: The same.
+            owner: Show jobs of this user only, and the files that these made or used.
 
         Raises:
             NotFoundError: If there is no such job or file.
         """
-        return await self.ledger.store.read(graph_of, job=job, file=file)
+        return await self.ledger.store.read(graph_of, job=job, file=file, owner=owner)
 
     async def projects(self) -> Sequence[Project]:
         """Return all projects."""

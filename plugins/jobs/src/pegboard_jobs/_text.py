@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["clean", "text_of"]
+__all__ = ["clean", "printable", "text_of"]
 
 
 def clean(text: str) -> str:
@@ -13,6 +13,17 @@ def clean(text: str) -> str:
     if text.isascii() and "\0" not in text:
         return text
     return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+
+
+def printable(text: str) -> str:
+    """Return a text for a terminal: control characters but line ends and tabs are escaped."""
+    if text.isprintable():
+        return text
+    return "".join(map(_shown, text))
+
+
+def _shown(letter: str) -> str:
+    return letter if letter.isprintable() or letter in "\n\t" else ascii(letter)[1:-1]
 
 
 def text_of(error: BaseException) -> str:
