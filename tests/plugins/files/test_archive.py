@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 import random
 import threading
 from collections.abc import Iterator, Sequence
@@ -10,11 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from pegboard_files import DamagedError
+from pegboard_files import DamagedError, WriteError
 from pegboard_files._archive import Archive
 from pegboard_files._compaction import compact, drop
+from pegboard_files._index import Index
 from pegboard_files._record import HEAD_SIZE
+from pegboard_files._segment import Segments
 from pegboard_files._session import Session, session
+from pegboard_locking import LockedError
+from tests import fault
 
 
 @pytest.fixture
@@ -230,3 +236,103 @@ def test_what_nobody_names_goes_and_numbers_do_not_come_back(archive: Archive) -
     archive.rebuild()
     keep(archive, "a", [noise(9)])
     assert archive.index.last_number(key) == 61
+
+
+@pytest.mark.parametrize("is_cut", [True, False])
+def test_a_segment_that_was_cut_off_takes_along_nothing_that_lies_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_cut: bool
+) -> None:
+    """As after a power cut in the middle of a compaction: copies lost, the index not."""
+    archive = Archive(tmp_path / "archive", segment_size=1)
+    with session(archive) as kept:
+        precious = kept.put(noise(1, 20_000))
+        kept.commit(archive.key("b"), precious)
+        for seed in range(2, 6):
+            kept.commit(archive.key("a"), kept.put(noise(seed, 20_000)))
+    drop(archive, archive.key("a"), [1, 2, 3])
+    before = set(archive.segments.numbers())
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Segments, "remove", stop)
+    monkeypatch.setattr(Index, "remove_segment", stop)
+    with pytest.raises(KeyboardInterrupt):
+        compact(archive, lambda _session, _key, _number, content: [content])
+    monkeypatch.undo()
+    for number in set(archive.segments.numbers()) - before:
+        path = archive.segments.path(number)
+        os.truncate(path, 0) if is_cut else path.unlink()
+    archive.close()
+    again = Archive(tmp_path / "archive")
+    with session(again) as kept:
+        assert kept.get(precious) == noise(1, 20_000)
+        assert [each.number for each in again.index.entries(again.key("a"))] == [4]
+    assert again.damaged() == []
+    again.close()
+
+
+def test_copies_are_on_the_device_before_the_index_leads_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = Archive(tmp_path / "archive", segment_size=1)
+    with session(archive) as kept:
+        for seed in range(4):
+            kept.commit(archive.key("a"), kept.put(noise(seed, 20_000)))
+    drop(archive, archive.key("a"), [1, 2, 3])
+    synced = []
+    append = Segments.append
+
+    def see(self: Segments, number: int, offset: int, data: bytes, *, is_synced: bool) -> None:
+        synced.append(is_synced)
+        append(self, number, offset, data, is_synced=is_synced)
+
+    monkeypatch.setattr(Segments, "append", see)
+    assert compact(archive, lambda _session, _key, _number, content: [content]) > 0
+    assert synced
+    assert all(synced)
+    archive.close()
+
+
+def test_entries_that_are_gone_are_counted(tmp_path: Path) -> None:
+    archive = Archive(tmp_path / "archive")
+    with session(archive) as kept:
+        for seed in range(3):
+            kept.commit(archive.key("a"), kept.put(noise(seed, 1_000)))
+    drop(archive, archive.key("a"), [1])
+    assert archive.damaged() == []
+    archive.close()
+    path = archive.segments.path(1)
+    os.truncate(path, path.stat().st_size // 2)
+    again = Archive(tmp_path / "archive")
+    (*_, last) = again.damaged()
+    assert "entries that were kept are gone" in last
+    again.close()
+
+
+def test_what_could_not_be_written_is_never_committed(tmp_path: Path) -> None:
+    archive = Archive(tmp_path / "archive")
+    with session(archive) as kept:
+        kept.put(noise(1, 1_000))
+        failing = fault.failing("write", 1, OSError(errno.ENOSPC, "injected"))
+        with pytest.raises(OSError, match="no room"), failing:
+            kept.flush()
+        assert kept.is_broken
+        with pytest.raises(WriteError, match="begin anew"):
+            kept.commit(archive.key("a"), b"entry")
+    with session(archive) as kept:
+        assert not kept.has(archive.id_of(noise(1, 1_000)))
+        kept.commit(archive.key("a"), kept.put(noise(1, 1_000)))
+    archive.close()
+
+
+def test_nobody_waits_for_ever_for_one_that_sleeps(tmp_path: Path) -> None:
+    archive = Archive(tmp_path / "archive")
+    other = Archive(tmp_path / "archive", patience=0.05)
+    with archive.appending(), session(other) as kept:
+        kept.put(b"content")
+        with pytest.raises(LockedError, match="gave up after"):
+            kept.flush()
+    keep(other, "a", [b"content"])
+    archive.close()
+    other.close()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
+import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import anyio
@@ -21,6 +24,7 @@ from pegboard_files import (
     OptionError,
     PathError,
     Progress,
+    WriteError,
 )
 from pegboard_files._vault import Vault
 from tests import fault
@@ -192,6 +196,76 @@ def test_what_is_missing_is_named_and_no_backup_is_made(base: Path, backups: Bac
     with pytest.raises(MissingError, match=r"missing: nothing\.txt, no/thing"):
         backups.create_backup(["same.txt", "nothing.txt", "no/thing"])
     assert backups.list_backups() == []
+
+
+def test_a_name_is_given_once_by_two_that_run_at_once(
+    base: Path, backups: BackupManager, tmp_path: Path, locks: FileLockManager
+) -> None:
+    fill(base)
+    other = BackupManager(tmp_path / "backups", base_path=base, lock_manager=locks)
+    made = []
+
+    def be_faster(_: Progress) -> None:
+        if not made:
+            made.append("other")
+            other.create_backup(["same.txt"], "one name")
+
+    with pytest.raises(ExistsError):
+        backups.create_backup(["docs"], "one name", progress=be_faster)
+    assert [each["files"] for each in backups.list_backups()] == [1]
+    other.close()
+
+
+def test_a_disk_that_is_full_for_a_moment_ends_the_backup(
+    base: Path, backups: BackupManager
+) -> None:
+    for number in range(3):
+        (base / f"{number}.bin").write_bytes(random.Random(number).randbytes(6_000_000))
+        os.utime(base / f"{number}.bin", (1_000, 1_000))
+    backups.list_backups()
+    full = fault.failing("write", 1, OSError(errno.ENOSPC, "injected"))
+    with pytest.raises(WriteError), full:
+        backups.create_backup(["."], "b")
+    assert backups.list_backups() == []
+    assert backups.create_backup(["."], "b")["failed"] == []
+    assert backups.verify_backups() == []
+
+
+def test_what_lost_its_content_is_read_again_by_the_next_backup(
+    base: Path, backups: BackupManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pegboard_files._repository.CLOCK", -60.0)
+    (base / "a.bin").write_bytes(random.Random(1).randbytes(300_000))
+    backups.create_backup(["."], "first")
+    backups.close()
+    (pack,) = (tmp_path / "backups").glob("*.pack")
+    content = bytearray(pack.read_bytes())
+    content[1_000] ^= 1
+    pack.write_bytes(content)
+    for path in (tmp_path / "backups").glob("index.db*"):
+        path.unlink()
+    assert backups.verify_backups("first") != []
+    backups.create_backup(["."], "second")
+    assert backups.verify_backups("second") == []
+
+
+def test_a_folder_that_cannot_be_read_is_named_and_the_rest_is_backed_up(
+    base: Path, backups: BackupManager
+) -> None:
+    fill(base)
+    with ExitStack() as stack:  # deeper than paths go, which is where reading ends
+        folder = os.open(base, os.O_RDONLY)
+        for _ in range(300):
+            os.mkdir("d", dir_fd=folder)
+            below = os.open("d", os.O_RDONLY, dir_fd=folder)
+            stack.callback(os.close, folder)
+            folder = below
+        stack.callback(os.close, folder)
+    done = backups.create_backup(["."], "b")
+    assert {"docs/a.txt", "big.bin"} <= {each["path"] for each in done["files"]}
+    (failed,) = done["failed"]
+    assert failed["path"].startswith("d/d/d/")
+    shutil.rmtree(base / "d")
 
 
 def test_a_name_is_given_once(base: Path, backups: BackupManager) -> None:

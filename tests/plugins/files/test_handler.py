@@ -157,6 +157,24 @@ def test_threads_that_write_one_file_lose_no_version(handler: AdvancedFileHandle
 
 
 @pytest.mark.anyio
+async def test_a_batch_knows_a_file_by_every_spelling_of_its_path(
+    handler: AdvancedFileHandler, base: Path
+) -> None:
+    (base / "link").symlink_to("a")
+    spellings = ["a", base / "a", "link", "missing/../a"]
+    writes = [
+        {"type": "write", "path": spellings[number % 4], "content": str(number)}
+        for number in range(12)
+    ]
+    await handler.async_batch_operations(writes)
+    kept = [
+        handler.version_manager.read_version("a", each.version)
+        for each in handler.list_file_versions("a")
+    ]
+    assert kept == [str(number).encode() for number in range(11)]
+
+
+@pytest.mark.anyio
 async def test_a_batch_answers_in_order_and_contains_failures(
     handler: AdvancedFileHandler,
 ) -> None:
@@ -206,6 +224,8 @@ async def test_everything_can_be_awaited(handler: AdvancedFileHandler, base: Pat
     assert await plain.write_file("z/y", "öä") == 4
     done = await plain.process_files_batch(["x", "y"], lambda path: (base / path).stat().st_size)
     assert [each["result"] for each in done] == [3, 5]
+    (failed,) = await plain.process_files_batch(["x"], {}.__getitem__)
+    assert failed["status"] == "error"
 
 
 def test_a_lock_that_others_hold_is_waited_for_and_named(

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pegboard.contracts.storage import FileKey, Store
+from pegboard.contracts.storage import ABSENT, FileKey, Store
+from pegboard.errors import ConflictError, CorruptError
 from pegboard.testing.store_suite import StoreSuite, file_key
 from pegboard_files import MissingError, VersionedStore
 from pegboard_storage_local import LocalStore
@@ -50,3 +51,32 @@ def test_files_have_histories_of_their_own(store: VersionedStore) -> None:
         for n in range(2):
             store.write(file_key(name), f"{name} {n}".encode())
     assert [contents(store, file_key(name)) for name in "aAb"] == [[b"a 0"], [b"A 0"], [b"b 0"]]
+
+
+def test_a_delete_that_expects_no_file_removes_none(store: VersionedStore) -> None:
+    store.write(file_key("a"), b"one")
+    with pytest.raises(ConflictError):
+        store.delete(file_key("a"), expected_version=ABSENT)
+    assert store.read(file_key("a")) is not None
+    assert store.delete(file_key("a"))
+    assert not store.delete(file_key("a"))
+    assert contents(store, file_key("a")) == [b"one"]
+
+
+@pytest.mark.parametrize("act", ["write", "delete"])
+def test_a_damaged_file_can_be_replaced_and_removed(
+    store: VersionedStore, tmp_path: Path, act: str
+) -> None:
+    key = file_key("a")
+    store.write(key, b"one")
+    files = [each for each in (tmp_path / "files").rglob("*") if each.is_file()]
+    (path,) = [each for each in files if b"one" in each.read_bytes()]
+    path.write_bytes(b"torn")
+    with pytest.raises(CorruptError):
+        store.read(key)
+    if act == "write":
+        store.write(key, b"two")
+    else:
+        assert store.delete(key)
+    entry = store.read(key)
+    assert (None if entry is None else entry.data) == (b"two" if act == "write" else None)

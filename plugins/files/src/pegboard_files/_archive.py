@@ -29,9 +29,10 @@ from pegboard_files._record import Meta
 from pegboard_files._seal import Seal
 from pegboard_files._segment import Damage, Found, Segments, scan
 
-__all__ = ["Archive", "ArchiveStatistics"]
+__all__ = ["PATIENCE", "Archive", "ArchiveStatistics"]
 
 SEGMENT_SIZE = 64 * 1024 * 1024  # bytes
+PATIENCE = 60.0  # seconds: an append takes milliseconds, a compaction may take a minute
 _INDEX_STEP = 2_000  # records that the index takes in at once
 
 _logger = logging.getLogger("pegboard.files")
@@ -60,6 +61,7 @@ class Archive:
         folder: Made if it is missing.
         seal: Encrypts contents and entries.
         segment_size: Bytes above which a new segment is begun.
+        patience: Seconds to wait for others that use the archive.
 
     Attributes:
         segments: The files.
@@ -76,6 +78,7 @@ class Archive:
         *,
         seal: Seal | None = None,
         segment_size: int = SEGMENT_SIZE,
+        patience: float = PATIENCE,
     ) -> None:
         with translated():
             self._folder = Root(folder, folder_mode=0o700).path
@@ -83,6 +86,7 @@ class Archive:
         self.segments = Segments(self._folder)
         self.index = Index(self._folder / "index.db")
         self._segment_size = segment_size
+        self._patience = patience
 
     def close(self) -> None:
         """Close the index."""
@@ -101,6 +105,7 @@ class Archive:
         """Hold the lock `use`, with an index that knows all that is there.
 
         Raises:
+            LockedError: If others held it for too long.
             OSError: If the folder cannot be read or written.
         """
         with self._latch("use", shared=shared):
@@ -115,6 +120,7 @@ class Archive:
         """Hold the lock `append`, with an index that knows all that is there.
 
         Raises:
+            LockedError: If others held it for too long.
             OSError: If the folder cannot be read or written.
         """
         with self._latch("append"):
@@ -157,18 +163,35 @@ class Archive:
             WriteError: If the folder cannot be read.
         """
         with translated(), self.using():
-            sizes = {number: self.segments.size(number) or 0 for number in self._numbers()}
+            with self.appending():  # what is appended from now on is not whole yet
+                sizes = {each.number: each.scanned for each in self.index.positions().values()}
             total, before = sum(sizes.values()), 0
             damages: list[Damage] = []
             for number, size in sizes.items():
                 with self.segments.open(number) as file:
-                    for found in scan(file, number):
+                    for found in scan(file, number, end=size):
                         if isinstance(found, Damage):
                             damages.append(found)
                         if see is not None:
                             see(before + found.offset + found.size, total)
                 before += size
             return damages
+
+    def damaged(self) -> list[str]:
+        """Check every record and say in words what is damaged, and how many entries are lost.
+
+        Raises:
+            WriteError: If the folder cannot be read.
+        """
+        found = [
+            f"{self.segments.path(each.segment).name}, byte {each.offset}:"
+            f" {each.size} bytes are damaged"
+            for each in self.verify()
+        ]
+        lost = self.index.lost_entries()
+        if lost:
+            found.append(f"{lost} entries that were kept are gone: put their segments back")
+        return found
 
     def statistics(self) -> ArchiveStatistics:
         """Return what is held.
@@ -187,7 +210,8 @@ class Archive:
         return self.segments.numbers()
 
     def _latch(self, name: str, *, shared: bool = False) -> AbstractContextManager[None]:
-        return latched(self._folder / f"{name}.lock", shared=shared)
+        path = self._folder / f"{name}.lock"
+        return latched(path, shared=shared, timeout=self._patience)
 
     def _open_index(self) -> None:
         try:
@@ -206,16 +230,16 @@ class Archive:
 
     def _catch_up(self) -> None:
         known = self.index.positions()
-        numbers = self._numbers()
-        for number in known.keys() - numbers:
-            _logger.warning("%s is missing", self.segments.path(number))
-            self.index.remove_segment(number)
-        for number in numbers:
+        sizes = {number: self.segments.size(number) or 0 for number in self._numbers()}
+        lost = [each for each in known if sizes.get(each, -1) < known[each].scanned]
+        if lost:
+            # What the index knows there may lie elsewhere as well: only the segments say where.
+            names = ", ".join(self.segments.path(each).name for each in lost)
+            _logger.error("%s in %s: missing or cut off; all is read again", names, self._folder)
+            self.index.clear()
+            known = {}
+        for number, size in sizes.items():
             start = known[number].scanned if number in known else 0
-            size = self.segments.size(number) or 0
-            if size < start:  # a power cut took what was not synced, but left the index
-                self.index.remove_segment(number)
-                start = 0
             if size != start or number not in known:
                 self._read_in(number, start)
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from anyio import from_thread, to_thread
@@ -56,6 +57,7 @@ class BackupManager:
         self._vault = vault or Vault(base_path, lock_manager=lock_manager)
         self._path = Path(backup_path).absolute()
         self._password = password
+        self._opening = Lock()
         self._opened: Repository | None = None
 
     def create_backup(
@@ -252,9 +254,10 @@ class BackupManager:
 
     @property
     def _repository(self) -> Repository:
-        if self._opened is None:
-            self._opened = Repository(self._path, self._password)
-        return self._opened
+        with self._opening:
+            if self._opened is None:
+                self._opened = Repository(self._path, self._password)
+            return self._opened
 
     def _free_name(self, name: str | None) -> str:
         taken = {backup.name for _, backup in self._repository.backups()}

@@ -97,21 +97,32 @@ class BackupRun:
         return pure == PurePath() or pure == self._vault.root.path
 
     def _below(self, item: Item) -> Iterator[Item]:
-        root = self._vault.root
-        is_own = item.path in OWN_FOLDERS or root.path / item.path == self._repository.folder
-        if is_own:
-            return
-        yield item
-        if item.is_folder:
-            for each in root.scan(item.path):
-                yield from self._below(each)
+        """Yield what is in a folder, each folder before what is in it; with no recursion."""
+        found = [item]
+        while found:
+            each = found.pop()
+            if each.path in OWN_FOLDERS or self._is_repository(each):
+                continue
+            yield each
+            if each.is_folder:
+                found += reversed(self._listed(each.path))
+
+    def _is_repository(self, item: Item) -> bool:
+        return self._vault.root.path / item.path == self._repository.folder
+
+    def _listed(self, path: str) -> list[Item]:
+        try:
+            with translated():
+                return self._vault.root.scan(path)
+        except (PegboardError, OSError) as error:
+            self._failed.append((path, str(error)))
+            return []
 
     def _take(self, kept: Session, item: Item, known: FileEntry | None) -> None:
         if item.is_folder:
             self._entries.append(_entry(item.path, "folder", item.stat))
         elif item.is_link:
-            target = os.readlink(self._vault.root.path / item.path)
-            self._entries.append(_entry(item.path, "link", item.stat, target=target))
+            self._take_link(item)
         elif not item.is_file:
             self._skipped.append(item.path)
         elif known is not None and known.kind == "file" and known.is_same(item.stat):
@@ -120,12 +131,23 @@ class BackupRun:
         else:
             self._take_contained(kept, item)
 
+    def _take_link(self, item: Item) -> None:
+        try:
+            target = os.readlink(self._vault.root.path / item.path)
+        except OSError as error:
+            self._failed.append((item.path, str(error)))
+        else:
+            self._entries.append(_entry(item.path, "link", item.stat, target=target))
+
     def _take_contained(self, kept: Session, item: Item) -> None:
+        """Read a file; if it cannot be read, all others are backed up all the same."""
         before = self._done
         try:
             with translated():
                 self._entries.append(self._read(kept, item.path))
         except PegboardError as error:
+            if kept.is_broken:
+                raise  # it is the backup that cannot be written
             self._failed.append((item.path, str(error)))
             self._done = before
             self._tell(item.path, item.stat.st_size)

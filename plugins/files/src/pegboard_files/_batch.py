@@ -7,8 +7,6 @@ from typing import Any
 
 from anyio import CapacityLimiter, create_task_group, to_thread
 
-from pegboard.errors import PegboardError
-
 __all__ = ["run_batch"]
 
 Operation = Mapping[str, Any]
@@ -50,5 +48,5 @@ async def run_batch(
 def _contained(act: Callable[[Operation], Result], operation: Operation) -> Result:
     try:
         return act(operation)
-    except (PegboardError, OSError, ValueError, TypeError) as error:
+    except Exception as error:  # noqa: BLE001  # whatever a user's function raises is its result
         return {"path": operation.get("path"), "status": "error", "error": str(error)}

@@ -35,7 +35,8 @@ def compact(archive: Archive, references: References) -> int:
     """Remove what no entry names any more, and return by how many bytes the archive is smaller.
 
     It waits until nobody uses the archive, and others wait for it. A segment is copied, without
-    what is unused, to the end of the archive, and removed when the copy is on the device.
+    what is unused, to the end of the archive, and removed when the copy is on the device. Each part
+    of it is on the device before the index leads there.
 
     Raises:
         DamagedError: If the list of contents of an entry cannot be read; nothing is removed then.
@@ -85,11 +86,10 @@ def _rewrite(archive: Archive, number: int, live: set[bytes]) -> None:
                 batch.append((found.meta, file.read(found.size)))
                 size += found.size
                 if size > _STEP:
-                    archive.append(batch, is_synced=False)
+                    archive.append(batch, is_synced=True)
                     batch, size = [], 0
             if batch:
-                archive.append(batch, is_synced=False)
-        archive.segments.sync(max(archive.segments.numbers()))
+                archive.append(batch, is_synced=True)
         archive.index.remove_segment(number)
         archive.segments.remove(number)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from anyio import to_thread
 
+from pegboard.errors import PegboardError
 from pegboard_files._async_file import AsyncFileHandler
 from pegboard_files._awaitable import AwaitableDict
 from pegboard_files._backup import BackupManager
@@ -247,8 +248,14 @@ class AdvancedFileHandler:
         self.backup_manager.close()
 
     def _lane(self, operation: Mapping[str, Any]) -> str:
+        """Return the file that an operation works on, the same for all spellings of its path."""
         path = operation.get("path")
-        return os.path.normpath(path) if isinstance(path, str | os.PathLike) else ""
+        if not isinstance(path, str | os.PathLike):
+            return ""
+        try:
+            return self._vault.locate(path)
+        except (PegboardError, OSError):
+            return ""  # it will fail, and say why
 
     def _operate(self, operation: Mapping[str, Any]) -> dict[str, Any]:
         path = operation.get("path")

@@ -8,12 +8,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
+from threading import Lock
 from typing import BinaryIO
 
 import msgspec
 
 from pegboard_durable import Root
-from pegboard_files._archive import Archive
+from pegboard_files._archive import PATIENCE, Archive
 from pegboard_files._checksum import checksum_of, new_hasher
 from pegboard_files._compaction import compact, drop
 from pegboard_files._error import DamagedError, MissingError
@@ -81,21 +82,27 @@ class History:
     Args:
         root: The folder that the files are in.
         folder: Where versions are kept.
+        patience: Seconds to wait for others that use that folder.
 
     Attributes:
         archive: Where they are kept.
     """
 
-    def __init__(self, root: Root, folder: str | os.PathLike[str]) -> None:
+    def __init__(
+        self, root: Root, folder: str | os.PathLike[str], *, patience: float = PATIENCE
+    ) -> None:
         self._root = root
         self._folder = Path(folder)
+        self._patience = patience
+        self._opening = Lock()
         self._archive: Archive | None = None
 
     @property
     def archive(self) -> Archive:
-        if self._archive is None:
-            self._archive = Archive(self._folder)
-        return self._archive
+        with self._opening:
+            if self._archive is None:
+                self._archive = Archive(self._folder, patience=self._patience)
+            return self._archive
 
     def keep(
         self, path: str, *, algorithm: str = "sha256", author: str = "", comment: str = ""
@@ -225,11 +232,7 @@ class History:
         Raises:
             OSError: If the archive cannot be read.
         """
-        found = [
-            f"{self.archive.segments.path(each.segment).name}, byte {each.offset}:"
-            f" {each.size} bytes are damaged"
-            for each in self.archive.verify()
-        ]
+        found = self.archive.damaged()
         with session(self.archive) as kept:
             for key, number, content in self.archive.index.every_entry():
                 found += _unreadable(kept, key, number, content)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from threading import Lock
 
 import msgspec
 
@@ -98,6 +99,7 @@ class Index:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._database: Database | None = None
+        self._opening = Lock()
 
     def open(self) -> Database:
         """Return the database.
@@ -106,9 +108,10 @@ class Index:
             CorruptError: If it is damaged.
             PegboardError: If it can be neither opened nor made.
         """
-        if self._database is None:
-            self._database = Database(self._path, _SCHEMA, durability="normal", wait=30.0)
-        return self._database
+        with self._opening:
+            if self._database is None:
+                self._database = Database(self._path, _SCHEMA, durability="normal", wait=30.0)
+            return self._database
 
     def close(self) -> None:
         """Close the file."""
@@ -132,6 +135,23 @@ class Index:
         """Return how far each segment has been read."""
         rows = self.open().read(lambda db: db.all("select number, scanned, sealed from segment"))
         return {row[0]: Position(row[0], row[1], bool(row[2])) for row in rows}
+
+    def clear(self) -> None:
+        """Forget where everything lies, but not which numbers there have been."""
+
+        def clear(db: Transaction) -> None:
+            for table in ("object", "entry", "segment"):
+                db.execute(f"delete from {table}")  # noqa: S608  # ours
+
+        self.open().write(clear)
+
+    def lost_entries(self) -> int:
+        """Return how many entries there have been that are neither there nor were taken away."""
+        sql = (
+            "select sum(last) - (select count(*) from entry) - (select count(*) from dropped)"
+            " from counter"
+        )
+        return int(self.open().read(lambda db: db.value(sql)) or 0)
 
     def last_position(self) -> Position | None:
         """Return how far the last segment has been read."""

@@ -97,14 +97,14 @@ class Repository:
         """Return what the last backup, and the unfinished ones after it, say about files.
 
         What was changed shortly before is left out: the clock of the file system may not tell a
-        later change from that one.
+        later change from that one. So is what has lost a part of its content.
         """
         found: dict[str, FileEntry] = {}
         for _, backup in [*self.backups()[-1:], *self._entries(self._unfinished)]:
             settled = (backup.created_at - CLOCK) * 1e9
             try:
                 for entry in self.entries(kept, backup):
-                    if entry.changed_ns < settled:
+                    if entry.changed_ns < settled and all(map(kept.has, entry.chunks)):
                         found[entry.path] = entry
             except DamagedError:
                 continue  # these files are read again
@@ -117,10 +117,9 @@ class Repository:
             ExistsError: If there is one of that name.
             OSError: If it cannot be written.
         """
-        if any(each.name == backup.name for _, each in self.backups()):
-            raise ExistsError(f"there is a backup {backup.name!r} already; choose another name")
         finished = self._entries(self._unfinished)
-        kept.commit(self._backups, _encoded(kept, backup, entries))
+        encoded = _encoded(kept, backup, entries)
+        kept.commit(self._backups, encoded, unless=lambda: self._refuse_second(kept, backup.name))
         if finished:
             drop(self.archive, self._unfinished, [number for number, _ in finished])
 
@@ -145,10 +144,17 @@ class Repository:
 
     def _entries(self, key: bytes) -> list[tuple[int, Backup]]:
         with session(self.archive) as kept:
-            return [
-                (entry.number, decode_backup(kept.opened(key, entry.number, entry.content)))
-                for entry in self.archive.index.entries(key)
-            ]
+            return self._entries_in(kept, key)
+
+    def _entries_in(self, kept: Session, key: bytes) -> list[tuple[int, Backup]]:
+        return [
+            (entry.number, decode_backup(kept.opened(key, entry.number, entry.content)))
+            for entry in self.archive.index.entries(key)
+        ]
+
+    def _refuse_second(self, kept: Session, name: str) -> None:
+        if any(each.name == name for _, each in self._entries_in(kept, self._backups)):
+            raise ExistsError(f"there is a backup {name!r} already; choose another name")
 
     def _references(
         self, kept: Session, key: bytes, number: int, content: bytes

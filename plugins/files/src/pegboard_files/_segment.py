@@ -159,13 +159,21 @@ def read_record(file: BinaryIO, offset: int, size: int) -> tuple[Meta, bytes] | 
     return None
 
 
-def scan(file: BinaryIO, number: int, start: int = 0) -> Iterator[Found | Damage]:
+def scan(
+    file: BinaryIO, number: int, start: int = 0, *, end: int | None = None
+) -> Iterator[Found | Damage]:
     """Yield every record from `start` on, in order, and what lies between them.
+
+    Args:
+        file: The segment.
+        number: Its number.
+        start: Where to begin.
+        end: Where to end; None for the end of the file.
 
     Raises:
         OSError: If the file cannot be read.
     """
-    end = os.fstat(file.fileno()).st_size
+    end = os.fstat(file.fileno()).st_size if end is None else end
     offset = start
     while offset < end:
         found = _record_at(file, number, offset, end)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import BinaryIO
 
 from pegboard_files._archive import Archive
 from pegboard_files._codec import CodecError, compress, decompress
-from pegboard_files._error import DamagedError, translated
+from pegboard_files._error import DamagedError, WriteError, translated
 from pegboard_files._index import Place
 from pegboard_files._record import EntryRecord, Meta, ObjectRecord, pack
 from pegboard_files._segment import read_record
@@ -38,6 +38,10 @@ class Session:
     Args:
         archive: The archive.
         stack: Closes what is opened.
+
+    Attributes:
+        is_broken: Whether something could not be written: what was put before may be missing, and
+            nothing can be committed any more.
     """
 
     def __init__(self, archive: Archive, stack: ExitStack) -> None:
@@ -47,6 +51,7 @@ class Session:
         self._pending: list[tuple[Meta, bytes]] = []
         self._pending_size = 0
         self._own: set[bytes] = set()
+        self.is_broken = False
         self._places: dict[bytes, Place] | None = None
 
     def remember(self) -> None:
@@ -98,13 +103,22 @@ class Session:
             raise self._damaged(place, "the content there is not what was kept")
         return content
 
-    def commit(self, key: bytes, content: bytes) -> int:
+    def commit(
+        self, key: bytes, content: bytes, *, unless: Callable[[], None] | None = None
+    ) -> int:
         """Add an entry and return its number; it and all it names are durable then.
+
+        Args:
+            key: What it is an entry of.
+            content: What it says.
+            unless: Called when nobody else can add one any more; what it raises is raised.
 
         Raises:
             OSError: If it cannot be written; there is no such entry then.
         """
         with self._archive.appending():
+            if unless is not None:
+                unless()
             number = self._archive.index.last_number(key) + 1
             sealed = self._sealed(content, key + number.to_bytes(8, "big"))
             entry = EntryRecord(key=key, number=number, content=sealed)
@@ -146,9 +160,13 @@ class Session:
         return place
 
     def _append(self, *, is_synced: bool) -> None:
-        records, self._pending = self._pending, []
+        if self.is_broken:
+            raise WriteError("what was kept before could not be written; begin anew")
+        self.is_broken = True  # until it is written
+        self._archive.append(self._pending, is_synced=is_synced)
+        self._pending = []
         self._pending_size = 0
-        self._archive.append(records, is_synced=is_synced)
+        self.is_broken = False
 
     def _add(self, record: ObjectRecord, body: bytes) -> None:
         packed = pack(record, body)

@@ -77,7 +77,8 @@ class Vault:
         with translated():
             self.root = Root(base_path)
         self.locks = FileLockManager() if lock_manager is None else lock_manager
-        self.history = History(self.root, self.root.path / ".versions")
+        versions = self.root.path / ".versions"
+        self.history = History(self.root, versions, patience=lock_timeout)
         self._timeout = lock_timeout
         self._swept: set[str] = set()
 

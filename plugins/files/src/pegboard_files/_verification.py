@@ -29,13 +29,7 @@ def verify(
     Raises:
         OSError: If the folder cannot be read.
     """
-    found = []
-    if names is None:
-        found = [
-            f"{repository.archive.segments.path(each.segment).name}, byte {each.offset}:"
-            f" {each.size} bytes are damaged"
-            for each in repository.archive.verify()
-        ]
+    found = repository.archive.damaged() if names is None else []
     with session(repository.archive) as kept:
         kept.remember()
         check = _Check(repository, kept, watch)

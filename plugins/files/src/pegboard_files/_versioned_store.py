@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from pegboard.contracts.storage import (
     ABSENT,
@@ -17,13 +19,19 @@ from pegboard.contracts.storage import (
     Store,
     Written,
 )
-from pegboard.errors import ConflictError, UnavailableError
+from pegboard.errors import ConflictError, CorruptError, UnavailableError
 from pegboard_durable import Root
 from pegboard_files._error import translated
 from pegboard_files._history import History
 from pegboard_files._metadata import FileMetadata
 
 __all__ = ["VersionedStore"]
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+class _Change(Protocol[T_co]):
+    def __call__(self, *, expected_version: str | None) -> T_co: ...
 
 
 class VersionedStore(Store):
@@ -63,18 +71,7 @@ class VersionedStore(Store):
             TooLargeError: If it is longer than the store can hold.
             UnavailableError: If the store does not answer in time, or the version cannot be kept.
         """
-        end = time.monotonic() + self.capabilities.deadline
-        while True:
-            before = self._store.read(key)
-            found = ABSENT if before is None else before.version
-            if expected_version not in {None, found}:
-                return self._store.write(key, data, expected_version=expected_version)
-            self._keep(key, before)
-            try:
-                return self._store.write(key, data, expected_version=found)
-            except ConflictError:
-                if expected_version is not None or time.monotonic() > end:
-                    raise
+        return self._change(key, expected_version, partial(self._store.write, key, data))
 
     def delete(self, key: FileKey, *, expected_version: str | None = None) -> bool:
         """Remove the file, which becomes a version; False where there was none.
@@ -83,12 +80,7 @@ class VersionedStore(Store):
             ConflictError: If the file has another version than expected; nothing was removed.
             UnavailableError: If the store does not answer in time, or the version cannot be kept.
         """
-        before = self._store.read(key)
-        if before is None:
-            return self._store.delete(key, expected_version=expected_version)
-        if expected_version in {None, before.version}:
-            self._keep(key, before)
-        return self._store.delete(key, expected_version=expected_version or before.version)
+        return self._change(key, expected_version, partial(self._store.delete, key))
 
     def list(self, within: KeyRange, *, cursor: str = "", limit: int = 1000) -> KeyPage:
         """Return up to `limit` keys of the range, from the cursor on.
@@ -136,6 +128,28 @@ class VersionedStore(Store):
             UnavailableError: If the store does not answer in time.
         """
         return self.write(key, self.read_version(key, number))
+
+    def _change(self, key: FileKey, expected: str | None, change: _Change[T_co]) -> T_co:
+        """Change a file once the content before is kept; nothing comes in between."""
+        end = time.monotonic() + self.capabilities.deadline
+        while True:
+            before, found = self._before(key)
+            if expected is not None and expected != found:
+                return change(expected_version=expected)  # which the store refuses
+            self._keep(key, before)
+            try:
+                return change(expected_version=found)
+            except ConflictError:
+                if expected is not None or time.monotonic() > end:
+                    raise
+
+    def _before(self, key: FileKey) -> tuple[Entry | None, str | None]:
+        """Return what is there, and its version; none for what is damaged: nothing to keep."""
+        try:
+            before = self._store.read(key)
+        except CorruptError:
+            return None, None
+        return before, ABSENT if before is None else before.version
 
     def _keep(self, key: FileKey, before: Entry | None) -> None:
         if before is None:
