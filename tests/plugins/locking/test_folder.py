@@ -5,6 +5,8 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import anyio
@@ -14,6 +16,7 @@ from anyio import to_thread
 from pegboard.errors import UnavailableError
 from pegboard.testing.lock_suite import LockSuite
 from pegboard_locking import LockedError, LockFolder
+from pegboard_locking._record import SLOTS
 from tests.descriptors import descriptors
 
 
@@ -228,3 +231,31 @@ async def test_many_that_wait_hold_no_worker_thread(folder: LockFolder) -> None:
         while len(folder._lines["a"].queue) < 200:
             await anyio.lowlevel.checkpoint()
         await to_thread.run_sync(lambda: None)  # there is a thread to have
+
+
+def test_files_of_locks_do_not_pile_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pegboard_locking._folder.OLD", -1.0)
+    monkeypatch.setattr("pegboard_locking._folder.TIDY", 8)
+    folder = LockFolder(tmp_path)
+    with folder.lock("held"):
+        for number in range(800):
+            with folder.lock(f"{number}"):
+                pass
+        assert len([*tmp_path.iterdir()]) < 1_000, "of 1,600"
+        assert folder.is_locked("held")
+    folder.close()
+
+
+def test_more_holders_than_can_be_told_hold_the_lock_as_well(tmp_path: Path) -> None:
+    folder = LockFolder(tmp_path)
+    locks = [folder.lock("a", shared=True) for _ in range(SLOTS + 1)]
+    with ExitStack() as stack:
+        pools = [stack.enter_context(ThreadPoolExecutor(1)) for _ in locks]
+        grants = [pool.submit(lock.hold).result() for pool, lock in zip(pools, locks, strict=True)]
+        for grant in grants[:-1]:
+            grant.release()
+        assert folder.holders("a") == []
+        assert folder.is_locked("a")
+        grants[-1].release()
+        assert not folder.is_locked("a")
+    folder.close()

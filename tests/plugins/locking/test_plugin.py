@@ -7,7 +7,8 @@ import anyio
 import pytest
 from anyio import to_thread
 
-from pegboard import App
+from pegboard import App, Result
+from pegboard._stream import items_of
 from pegboard.errors import ConflictError, InputError, LoadError
 from pegboard.testing.layer_suite import LayerSuite
 from pegboard.testing.plugin_suite import PluginSuite
@@ -195,3 +196,52 @@ async def test_another_plugin_may_give_the_locks(pegboard_app, tmp_path: Path) -
 
     async with pegboard_app(plugins=["locking", Elsewhere()]) as app, app.lock("a"):
         assert Elsewhere.folder.is_locked("a")
+
+
+@pytest.mark.parametrize("is_read_to_its_end", [True, False])
+async def test_a_stream_holds_the_lock_until_it_ends(
+    pegboard_app, *, is_read_to_its_end: bool
+) -> None:
+    cleaned = []
+    async with pegboard_app(plugins=["locking"]) as app:
+
+        @app.export(mod_name="m", lock="one")
+        async def rows() -> Result:
+            async def items():
+                for number in range(3):
+                    yield number
+
+            return Result.stream(items(), cleanup_func=lambda: cleaned.append(1))
+
+        folder = LockFolder(app.data / "locks")
+        stream = items_of(await app.call("m.rows"))
+        assert await anext(stream) == 0
+        assert folder.is_locked("one")
+        if is_read_to_its_end:
+            assert [each async for each in stream] == [1, 2]
+        else:
+            async with anyio.create_task_group() as group:
+                group.start_soon(stream.aclose)  # in another task than the one that began it
+        assert not folder.is_locked("one")
+        assert cleaned == [1]
+        async with app.lock("one", timeout=0):
+            pass
+
+
+async def test_a_generator_that_another_task_closes_gives_its_lock_back(pegboard_app) -> None:
+    async with pegboard_app(plugins=["locking"]) as app:
+
+        async def rows():
+            async with app.lock("one"):
+                yield 1
+                yield 2
+
+        generator = rows()
+        async with anyio.create_task_group() as group:
+            group.start_soon(generator.__anext__)
+        await generator.aclose()
+        lock = app.lock("one", timeout=0)
+        async with lock:
+            pass
+        with pytest.raises(RuntimeError, match="not held here"):
+            await lock.__aexit__(None, None, None)

@@ -1,3 +1,5 @@
+import errno
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -5,6 +7,7 @@ import pytest
 from pegboard.errors import ForbiddenError, InputError
 from pegboard_database import CorruptError
 from pegboard_locking import (
+    Bounds,
     CheckedOutError,
     FileMissingError,
     FileRepository,
@@ -12,6 +15,7 @@ from pegboard_locking import (
     NotOwnerError,
     StaleCheckoutError,
 )
+from pegboard_locking._repository import ObjectStore
 
 
 @pytest.fixture
@@ -216,3 +220,133 @@ def test_the_repository_lists_files_by_their_end(tmp_path: Path) -> None:
     (tmp_path / "repo" / "folder.mcam").mkdir()
     assert [each["name"] for each in repository.list_files()] == ["B.MCAM", "a.mcam"]
     assert len(repository.list_files("")) == 3
+
+
+def objects(tmp_path: Path) -> int:
+    return sum(path.is_file() for path in (tmp_path / "locks-objects").rglob("*"))
+
+
+def work(service: FileService, content: bytes, *, name: str = "a.txt") -> None:
+    service.checkout_file(name, "ada")
+    service.checkin_file(name, "ada", content)
+
+
+def bounded(tmp_path: Path, **bounds: float | None) -> FileService:
+    clock = iter(range(1_000_000, 2_000_000)).__next__
+    return FileService(tmp_path / "repo", tmp_path / "locks", clock=clock, bounds=Bounds(**bounds))
+
+
+@pytest.mark.parametrize("bounds", [{"versions": 3}, {"size": 15}, {"age": 9.0}])
+def test_the_oldest_versions_go_and_their_contents_with_them(
+    tmp_path: Path, bounds: dict[str, float]
+) -> None:
+    service = bounded(tmp_path, **bounds)
+    service.add_file("a.txt", "ada", b"0" * 5)
+    service.add_file("b.txt", "ada", b"0" * 5)
+    for number in range(1, 8):
+        work(service, b"%d" % number * 5)
+    kept = [each.number for each in service.history("a.txt")]
+    assert kept == list(range(8, 8 - len(kept), -1))
+    assert 1 < len(kept) < 5
+    assert [service.read_file("a.txt", number) for number in kept] == [
+        b"%d" % (number - 1) * 5 for number in kept
+    ]
+    assert objects(tmp_path) == len(kept) + 1
+    assert service.read_file("b.txt", 1) == b"0" * 5, "one content, and another file has it"
+    service.close()
+
+
+def test_what_a_check_out_began_with_is_kept(tmp_path: Path) -> None:
+    service = bounded(tmp_path, versions=1)
+    service.add_file("a.txt", "ada", b"one")
+    held = service.checkout_file("a.txt", "ben")
+    (tmp_path / "repo" / "a.txt").write_bytes(b"by hand")
+    service.prune()
+    assert service.read_file("a.txt", held.base_version) == b"one"
+    service.checkin_file("a.txt", "ben", b"two")
+    assert [each.number for each in service.history("a.txt")] == [3]
+    service.close()
+
+
+def test_pruning_removes_what_no_version_has(tmp_path: Path) -> None:
+    service = bounded(tmp_path, versions=None)
+    service.add_file("a.txt", "ada", b"0")
+    for number in range(1, 8):
+        work(service, b"%d" % number)
+    orphan = ObjectStore(tmp_path / "locks-objects").add(b"of a process that was killed")
+    assert service.prune() == orphan.size
+    service.close()
+    service = bounded(tmp_path, versions=2)
+    assert service.prune() == 6
+    assert service.read_file("a.txt") == b"7"
+    assert objects(tmp_path) == 2
+    service.close()
+
+
+def test_no_content_is_removed_while_somebody_adds_it(tmp_path: Path) -> None:
+    service = bounded(tmp_path, versions=1)
+    service.add_file("a.txt", "ada", b"one")
+    other = FileService(tmp_path / "repo", tmp_path / "locks")
+    with ThreadPoolExecutor(1) as pool, other._adding():
+        other._objects.add(b"one")  # as a check-in does, which has no version yet
+        pool.submit(work, service, b"two").result()
+        assert objects(tmp_path) == 2
+    assert service.prune() == 3
+    other.close()
+    service.close()
+
+
+def test_the_trail_has_an_end(tmp_path: Path) -> None:
+    service = bounded(tmp_path, audit=5)
+    service.add_file("a.txt", "ada", b"0")
+    for number in range(1, 8):
+        work(service, b"%d" % number)
+    assert [each.seq for each in service.lock_manager.audit()] == [11, 12, 13, 14, 15]
+    service.close()
+
+
+def test_a_check_in_that_is_refused_takes_no_room(service: FileService, tmp_path: Path) -> None:
+    service.add_file("a.txt", "ada", b"one")
+    service.checkout_file("a.txt", "ada")
+    before = objects(tmp_path)
+    with pytest.raises(NotOwnerError):
+        service.checkin_file("a.txt", "mallory", b"large")
+    with pytest.raises(StaleCheckoutError):
+        service.add_file("a.txt", "mallory", b"large")
+    assert objects(tmp_path) == before
+
+
+def test_what_was_changed_before_a_version_was_in_its_place_is_a_version(
+    service: FileService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service.add_file("a.txt", "ada", b"one")
+    service.checkout_file("a.txt", "ada")
+    monkeypatch.setattr(FileService, "_settle", lambda *_: None)
+    service.checkin_file("a.txt", "ada", b"two")
+    monkeypatch.undo()
+    (tmp_path / "repo" / "a.txt").write_bytes(b"by hand")
+    assert service.read_file("a.txt") == b"two"
+    kept = [service.read_file("a.txt", each.number) for each in service.history("a.txt")]
+    assert kept == [b"two", b"by hand", b"two", b"one"]
+
+
+def test_a_check_in_that_finds_no_room_in_the_folder_is_safe_and_said_so(
+    service: FileService, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service.add_file("a.txt", "ada", b"one")
+    service.checkout_file("a.txt", "ada")
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "injected")
+
+    monkeypatch.setattr(FileRepository, "write_file", refuse)
+    version = service.checkin_file("a.txt", "ada", b"two")
+    assert version is not None
+    assert "will be put in its place later" in caplog.text
+    assert service.read_file("a.txt") == b"two"
+    service.checkout_file("a.txt", "ada")
+    with pytest.raises(OSError, match="injected"):
+        service.checkin_file("a.txt", "ada")  # what lies there is not what was checked in
+    monkeypatch.undo()
+    service.checkin_file("a.txt", "ada", b"three")
+    assert [each.number for each in service.history("a.txt")] == [3, 2, 1]

@@ -1,5 +1,6 @@
 """Locks that hold across threads and processes, and check-outs with leases."""
 
+from pegboard_locking._bound import Bounds
 from pegboard_locking._checkout import AuditEntry, Checkout, Version
 from pegboard_locking._error import (
     AlreadyHeldError,
@@ -21,6 +22,7 @@ from pegboard_locking._service import FileService
 __all__ = [
     "AlreadyHeldError",
     "AuditEntry",
+    "Bounds",
     "CheckedOutError",
     "Checkout",
     "FileLock",

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pegboard_database import Schema, Snapshot, Transaction
+from pegboard_locking._bound import Bounds
 from pegboard_locking._checkout import AuditEntry, Checkout, Content, Version
 from pegboard_locking._error import (
     CheckedOutError,
@@ -27,8 +28,11 @@ __all__ = [
     "audit_version",
     "break_open",
     "current",
+    "every_path",
     "everyone",
+    "has_contained",
     "head",
+    "is_named",
     "pend",
     "pending",
     "refuse_taken",
@@ -36,8 +40,11 @@ __all__ = [
     "renew",
     "require",
     "settled",
+    "surplus",
     "take",
+    "take_surplus",
     "trail",
+    "trim",
     "versions",
 ]
 
@@ -64,6 +71,7 @@ SCHEMA = Schema(
         ) strict;
         create index audit_path on audit (path, seq);
         """,
+        "create index version_digest on version (digest);",
     ],
 )
 
@@ -81,6 +89,18 @@ insert or replace into checkout values (
 ADD_VERSION = """
 insert into version values (
     :path, :number, :size, :digest, :author, :comment, :created_at, :fence
+)
+"""
+SURPLUS = """
+select number from version where path = :path and number < :newest and number is not (
+    select base_version from checkout where path = :path
+) and (
+    number <= :newest - :versions or created_at < :before or number in (
+        select number from (
+            select number, sum(size) over (order by number desc) as total
+            from version where path = :path and :size is not null
+        ) where total > :size
+    )
 )
 """
 AUDIT = """
@@ -262,6 +282,50 @@ def add_version(
     )
     transaction.execute(ADD_VERSION, **_columns(version))
     return version
+
+
+def surplus(snapshot: Snapshot, path: str, bounds: Bounds, *, now: float) -> list[int]:
+    """Return the numbers of the versions of a path that are not to be kept."""
+    newest = head(snapshot, path)
+    if newest is None:
+        return []
+    before = None if bounds.age is None else _time(now - bounds.age).isoformat()
+    limits = {"versions": bounds.versions, "size": bounds.size, "before": before}
+    return [row[0] for row in snapshot.all(SURPLUS, path=path, newest=newest.number, **limits)]
+
+
+def take_surplus(transaction: Transaction, path: str, bounds: Bounds, *, now: float) -> list[str]:
+    """Take these versions away; return what they contained."""
+    query = "delete from version where path = ? and number = ? returning digest"
+    numbers = surplus(transaction, path, bounds, now=now)
+    return [transaction.value(query, path, number) for number in numbers]
+
+
+def is_named(snapshot: Snapshot, digest: str) -> bool:
+    """Whether a version, or what has to be put in its place, has a content."""
+    query = """
+    select exists (select 1 from version where digest = :digest)
+        or exists (select 1 from pending where digest = :digest)
+    """
+    return bool(snapshot.value(query, digest=digest))
+
+
+def every_path(snapshot: Snapshot) -> list[str]:
+    """Return the paths that have versions."""
+    return [row[0] for row in snapshot.all("select distinct path from version")]
+
+
+def has_contained(snapshot: Snapshot, path: str, digest: str) -> bool:
+    """Whether a version of a path has a content."""
+    query = "select 1 from version where path = ? and digest = ?"
+    return snapshot.value(query, path, digest) is not None
+
+
+def trim(transaction: Transaction, most: int | None) -> None:
+    """Take away the oldest entries of the trail above a number."""
+    if most is not None:
+        query = "delete from audit where seq <= (select max(seq) from audit) - ?"
+        transaction.execute(query, most)
 
 
 def pend(transaction: Transaction, version: Version) -> None:

@@ -95,8 +95,12 @@ class FileLock:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Give the lock back."""
-        self._held.pop((get_ident(), 0)).release()
+        """Give the lock back.
+
+        Raises:
+            RuntimeError: If this thread does not hold it, and not one alone does.
+        """
+        self._leave((get_ident(), 0))
 
     async def __aenter__(self) -> None:
         """Take the lock; a cancelled task has not taken it.
@@ -133,8 +137,25 @@ class FileLock:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Give the lock back, without waiting for anything."""
-        self._held.pop((get_ident(), anyio.get_current_task().id)).release()
+        """Give the lock back, without waiting for anything.
+
+        Raises:
+            RuntimeError: If this task does not hold it, and not one alone does.
+        """
+        self._leave((get_ident(), anyio.get_current_task().id))
+
+    def _leave(self, who: tuple[int, int]) -> None:
+        """Release what `who` holds; if they do not, what is held alone.
+
+        A generator may be begun by one task and closed by another.
+        """
+        if who not in self._held and len(self._held) == 1:
+            (who,) = self._held
+        grant = self._held.pop(who, None)
+        if grant is None:
+            msg = f"lock {self._title!r} is not held here: nothing can be given back"
+            raise RuntimeError(msg)
+        grant.release()
 
     def _refuse_nested(self, who: tuple[int, int]) -> None:
         thread, task = who

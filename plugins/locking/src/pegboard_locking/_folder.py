@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import secrets
 import time
 import weakref
 from collections import OrderedDict, deque
+from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 from threading import Lock
@@ -22,6 +24,7 @@ __all__ = ["LockFolder"]
 IDLE = 64  # lock files that stay open for the next time
 KNOWN = 4096  # names whose file names are remembered
 OLD = 3600.0  # seconds after its last use that a lock file may be removed
+TIDY = 256  # files that are opened before a sixteenth of all is looked at for old ones
 
 
 class _Line:
@@ -232,6 +235,7 @@ class LockFolder:
         self._count = 0
         self._open: set[LockFile] = set()
         self._paths: dict[str, str] = {}
+        self._makes = 0
 
     def _line(self, name: str) -> _Line:
         line = self._lines.get(name)
@@ -255,6 +259,7 @@ class LockFolder:
         return path
 
     def _make(self, path: str) -> LockFile:
+        self._tidy()
         try:
             try:
                 return LockFile(path)
@@ -264,6 +269,18 @@ class LockFolder:
         except OSError as error:
             msg = f"the folder of the locks, {self.path.name}, cannot be used: {error.strerror}"
             raise UnavailableError(msg) from error
+
+    def _tidy(self) -> None:
+        """Now and then, remove some of what nobody has used for long: files are not for ever."""
+        self._makes += 1
+        if self._makes % TIDY:
+            return
+        share = secrets.choice("0123456789abcdef")  # that names begin with
+        before = time.time() - OLD
+        with suppress(OSError):  # that is for whoever makes the file, who may fail as well
+            for path in self._files():
+                if path.name.startswith(share):
+                    self._remove(path, before)
 
     def _peek(self, path: str) -> View:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import string
+from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
 from pegboard import Result
@@ -12,13 +13,13 @@ from pegboard_locking._option import LockOptions
 
 if TYPE_CHECKING:
     from pegboard import Export
-    from pegboard.contracts.lock import LockProvider
+    from pegboard.contracts.lock import Lock, LockProvider
 
 __all__ = ["LockLayer"]
 
 
 class LockLayer:
-    """Holds a lock from before the call until its function has ended.
+    """Holds a lock from before the call until its function has ended; that of a stream, its items.
 
     Args:
         export: The export.
@@ -57,10 +58,16 @@ class LockLayer:
                 await lock.__aenter__()
             except PegboardError as error:
                 return Result.from_error(error).set_origin(export.origin)
+            is_passed_on = False
             try:
-                return await call(*args, **kwargs)
+                result = await call(*args, **kwargs)
+                if result.result.data_type == "stream":  # its function has only begun
+                    _release_at_end(result, lock)
+                    is_passed_on = True
+                return result
             finally:
-                await lock.__aexit__(None, None, None)
+                if not is_passed_on:
+                    await lock.__aexit__(None, None, None)
 
         return locked
 
@@ -73,6 +80,21 @@ class LockLayer:
         return self._template.format_map(
             {each: str(bound.arguments[each]) for each in self._fields}
         )
+
+
+def _release_at_end(result: Result[Any], lock: Lock) -> None:
+    """Let a stream give the lock back when it ends, or nobody reads it any more."""
+    before = vars(result).get("cleanup")
+
+    async def clean_up() -> None:
+        try:
+            done = before() if before is not None else None
+            if isawaitable(done):
+                await done
+        finally:
+            await lock.__aexit__(None, None, None)
+
+    vars(result)["cleanup"] = clean_up
 
 
 def _fields(template: str) -> frozenset[str]:

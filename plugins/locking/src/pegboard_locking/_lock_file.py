@@ -144,7 +144,10 @@ def peek(path: str) -> View:
     try:
         is_exclusive = not try_lock(descriptor, shared=_TELLS)
         content = os.pread(descriptor, SLOT * (SLOTS + 1), 0) if _TELLS else b""
+        found = [each for each in holders(content) if each.shared is not is_exclusive]
+        is_held = is_exclusive or bool(found)
+        if not is_held and len(content) >= SLOT * SLOTS:  # there may be more than can be told
+            is_held = not try_lock(descriptor, shared=False)
     finally:
         os.close(descriptor)
-    found = [each for each in holders(content) if each.shared is not is_exclusive]
-    return View(is_exclusive or bool(found), name_in(content), found)
+    return View(is_held, name_in(content), found)

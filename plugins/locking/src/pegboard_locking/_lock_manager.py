@@ -13,15 +13,17 @@ import msgspec
 from pegboard.errors import ForbiddenError, InputError
 from pegboard_database import Database, Transaction
 from pegboard_locking import _checkout_table as table
+from pegboard_locking._bound import Bounds
 from pegboard_locking._checkout import AuditEntry, Checkout
 from pegboard_locking._takeover import take_over
 
-__all__ = ["LockManager"]
+__all__ = ["BOUNDS", "LockManager"]
 
 T = TypeVar("T")
 
 LONGEST = 1024  # characters of a name, a user or a comment
 PAGE = 1000  # entries that one call answers, at most
+BOUNDS = Bounds()
 
 
 def nobody(_user: str) -> bool:
@@ -42,6 +44,7 @@ class LockManager:
         lease: Seconds after which a check-out ends unless it is renewed; None for never.
         may_override: Whether a user may end the check-outs of others; by default nobody may.
         clock: Answers the time, in seconds since 1970.
+        bounds: How many entries of the trail are kept.
 
     Attributes:
         locks_file: The same.
@@ -58,11 +61,13 @@ class LockManager:
         lease: float | None = None,
         may_override: Callable[[str], bool] = nobody,
         clock: Callable[[], float] = time.time,
+        bounds: Bounds = BOUNDS,
     ) -> None:
         self.locks_file = Path(locks_file)
         self.lease = lease
         self.clock = clock
         self._may_override = may_override
+        self._bounds = bounds
         take_over(self.locks_file, now=clock())
         self.database = Database(self.locks_file, table.SCHEMA)
 
@@ -92,7 +97,7 @@ class LockManager:
             for path, user, message in entries:
                 table.take(transaction, path, user, message, now=now, lease=self.lease)
 
-        self.database.write(save)
+        self.change(save)
 
     def is_locked(self, filename: str) -> bool:
         """Whether somebody has the file checked out."""
@@ -137,7 +142,7 @@ class LockManager:
             found = table.require(transaction, filename, now=now, owner=user)
             table.release(transaction, found, user, "", now=now)
 
-        self.database.write(release)
+        self.change(release)
 
     # -- and more --------------------------------------------------------------------------
 
@@ -183,7 +188,7 @@ class LockManager:
             found = table.require(transaction, filename, now=now, fence=fence, **shown)
             return table.renew(transaction, found, now=now, lease=seconds)
 
-        return self.database.write(renew)
+        return self.change(renew)
 
     def break_lock(self, filename: str, user: str, reason: str) -> Checkout:
         """End the check-out of somebody else, who cannot check in any more, and return it.
@@ -215,7 +220,7 @@ class LockManager:
             table.break_open(transaction, filename, user, reason, now=now, action="steal")
             return table.take(transaction, filename, user, reason, now=now, lease=seconds)
 
-        return self.database.write(steal)
+        return self.change(steal)
 
     def audit(
         self,
@@ -247,7 +252,17 @@ class LockManager:
 
         A process may sleep before it: only what the clock says then counts.
         """
-        return self.database.write(lambda rows: work(rows, *args, now=self.clock(), **keywords))
+        return self.change(lambda rows: work(rows, *args, now=self.clock(), **keywords))
+
+    def change(self, work: Callable[[Transaction], T]) -> T:
+        """Run a function in a transaction, which keeps the trail within its bounds, too."""
+
+        def bounded(transaction: Transaction) -> T:
+            answer = work(transaction)
+            table.trim(transaction, self._bounds.audit)
+            return answer
+
+        return self.database.write(bounded)
 
     def _require_override(self, user: str, reason: str) -> None:
         _user(user)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,36 @@ class ObjectStore:
             msg = f"the content {digest[:12]} is damaged: restore it from a backup"
             raise CorruptError(msg)
         return content
+
+    def remove(self, digest: str) -> int:
+        """Remove a content and return its bytes, 0 where there was none.
+
+        Raises:
+            DurableError: If it cannot be removed.
+        """
+        found = self._root.find(_place(digest))
+        if found is None or not self._root.remove(_place(digest), durable=False):
+            return 0
+        return found.stat.st_size
+
+    def digests(self) -> Iterator[str]:
+        """Yield the digests of all contents.
+
+        Raises:
+            DurableError: If the folder cannot be read.
+        """
+        for folder in self._root.scan():
+            if folder.is_folder:
+                for each in self._root.scan(folder.path):
+                    yield each.path.replace("/", "")
+
+    def sweep(self) -> None:
+        """Remove what writers that were killed have left.
+
+        Raises:
+            DurableError: If the folder cannot be read or written.
+        """
+        self._root.sweep()
 
 
 def digest_of(content: bytes) -> str:

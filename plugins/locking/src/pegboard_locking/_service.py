@@ -6,16 +6,18 @@ import logging
 import os
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
 
-from pegboard_database import CorruptError, Database, Transaction
+from pegboard_database import CorruptError, Database, Snapshot, Transaction
 from pegboard_locking import _checkout_table as table
+from pegboard_locking._bound import Bounds
 from pegboard_locking._checkout import Checkout, Content, Version
 from pegboard_locking._error import FileMissingError, LockedError, StaleCheckoutError
-from pegboard_locking._lock_manager import PAGE, LockManager, nobody
-from pegboard_locking._path_lock import FileLockManager
-from pegboard_locking._repository import FileRepository, ObjectStore
+from pegboard_locking._lock_manager import BOUNDS, PAGE, LockManager, nobody
+from pegboard_locking._path_lock import FileLockManager, LockInfo
+from pegboard_locking._repository import FileRepository, ObjectStore, digest_of
 
 __all__ = ["FileService"]
 
@@ -39,6 +41,7 @@ class FileService:
         lease: Seconds after which a check-out ends unless it is renewed; None for never.
         may_override: Whether a user may end the check-outs of others; by default nobody may.
         clock: Answers the time, in seconds since 1970.
+        bounds: How much of the past is kept.
 
     Attributes:
         repository: The files.
@@ -56,11 +59,16 @@ class FileService:
         lease: float | None = None,
         may_override: Callable[[str], bool] = nobody,
         clock: Callable[[], float] = time.time,
+        bounds: Bounds = BOUNDS,
     ) -> None:
         locks = Path(locks_file)
         self.repository = FileRepository(repo_path)
-        self.lock_manager = LockManager(locks, lease=lease, may_override=may_override, clock=clock)
-        self._objects = ObjectStore(locks.with_name(f"{locks.name}-objects"))
+        self.lock_manager = LockManager(
+            locks, lease=lease, may_override=may_override, clock=clock, bounds=bounds
+        )
+        self._bounds = bounds
+        self._contents = locks.with_name(f"{locks.name}-objects")
+        self._objects = ObjectStore(self._contents)
         self._places = FileLockManager(locks.with_name(f"{locks.name}-places"))
         for path in self._database.read(table.all_pending):
             try:
@@ -101,11 +109,12 @@ class FileService:
         """
         path = self.repository.name_of(filename)
         self._settle(path)
-        lying = self._lying(path)
-        if lying is None:
-            msg = f"File not found: {filename}"
-            raise FileMissingError(msg)
-        self._adopt(path, lying)
+        with self._adding():
+            lying = self._lying(path)
+            if lying is None:
+                msg = f"File not found: {filename}"
+                raise FileMissingError(msg)
+            self._adopt(path, lying)
         return self.lock_manager.acquire_lock(path, user, message, lease=lease)
 
     def checkin_file(
@@ -140,15 +149,16 @@ class FileService:
                 newest version is not the one that the content was made from.
         """
         path = self.repository.name_of(filename)
-        self._settle(path)
-        lying = self._lying(path)
-        new = lying if content is None else self._objects.add(content)
+        self._put_in_place(path)
         now = self.lock_manager.clock
 
-        def checkin(rows: Transaction) -> Version | None:
+        def require(rows: Snapshot) -> Checkout:
             held = table.require(rows, path, now=now(), owner=user, token=token, fence=fence)
-            newest = table.head(rows, path)
-            _require_base(path, held, newest, base_version)
+            _require_base(path, held, table.head(rows, path), base_version)
+            return held
+
+        def checkin(rows: Transaction) -> Version | None:
+            held, newest = require(rows), table.head(rows, path)
             table.release(rows, held, user, comment, now=now(), action="checkin")
             if lying is not None and lying != new and not _is_same(newest, lying):
                 found = {"author": FOUND, "comment": ""}
@@ -161,8 +171,13 @@ class FileService:
             table.pend(rows, version)
             return version
 
-        version = self._database.write(checkin)
+        self._database.read(require)  # what will be refused takes no room on the disk
+        with self._adding():
+            lying = self._lying(path)
+            new = lying if content is None else self._objects.add(content)
+            version = self.lock_manager.change(checkin)
         self._settle(path)
+        self._drop_surplus(path)
         return version
 
     # -- and more --------------------------------------------------------------------------
@@ -178,7 +193,8 @@ class FileService:
         path = self.repository.name_of(filename)
         if version is None:
             self._settle(path)
-            return self.repository.read_file(path)
+            digest = self._database.read(lambda rows: table.pending(rows, path))
+            return self.repository.read_file(path) if digest is None else self._objects.get(digest)
         query = "select digest from version where path = ? and number = ?"
         digest = self._database.read(lambda rows: rows.value(query, path, version))
         if digest is None:
@@ -212,12 +228,14 @@ class FileService:
             InputError: If the name leads out of the repository.
         """
         path = self.repository.name_of(filename)
-        new, lying = self._objects.add(content), self._lying(path)
 
-        def add(rows: Transaction) -> Version:
-            if lying is not None or table.head(rows, path) is not None:
+        def refuse(rows: Snapshot) -> None:
+            if self.repository.file_exists(path) or table.head(rows, path) is not None:
                 msg = f"there is a file {filename} already: check it out"
                 raise StaleCheckoutError(msg)
+
+        def add(rows: Transaction) -> Version:
+            refuse(rows)
             now = self.lock_manager.clock()
             said = {"author": user, "comment": comment}
             version = table.add_version(rows, path, new, **said, fence=0, now=now)
@@ -225,9 +243,36 @@ class FileService:
             table.pend(rows, version)
             return version
 
-        version = self._database.write(add)
+        self._database.read(refuse)
+        with self._adding():
+            new = self._objects.add(content)
+            version = self.lock_manager.change(add)
         self._settle(path)
         return version
+
+    def prune(self) -> int:
+        """Remove the versions that are not kept, and contents that no version has.
+
+        A check-in does so for its file. This does it for all of them, after the bounds were
+        changed, and removes what killed processes have left.
+
+        Returns:
+            Bytes that are free again.
+
+        Raises:
+            LockedError: If others add contents all the time.
+            DurableError: If the folder cannot be read or written.
+        """
+        now = self.lock_manager.clock
+
+        def prune(rows: Transaction) -> None:
+            for path in table.every_path(rows):
+                table.take_surplus(rows, path, self._bounds, now=now())
+
+        self.lock_manager.change(prune)
+        self._objects.sweep()
+        with self._places.acquire_lock(self._contents, timeout=PATIENCE):
+            return sum(map(self._remove, self._objects.digests()))
 
     def close(self) -> None:
         """Close the file of the check-outs; calling it again does nothing."""
@@ -236,6 +281,24 @@ class FileService:
     @property
     def _database(self) -> Database:
         return self.lock_manager.database
+
+    def _adding(self) -> AbstractContextManager[LockInfo]:
+        """Have no content removed from before it is added until a version has it."""
+        return self._places.acquire_lock(self._contents, "shared", timeout=PATIENCE)
+
+    def _drop_surplus(self, path: str) -> None:
+        """Take away what is not to be kept; contents are left to `prune` while others add some."""
+        bounds, now = self._bounds, self.lock_manager.clock()
+        if not self._database.read(lambda rows: table.surplus(rows, path, bounds, now=now)):
+            return
+        gone = self.lock_manager.write(table.take_surplus, path, bounds)
+        with suppress(LockedError), self._places.acquire_lock(self._contents, timeout=0):
+            for each in gone:
+                self._remove(each)
+
+    def _remove(self, digest: str) -> int:
+        is_named = self._database.read(lambda rows: table.is_named(rows, digest))
+        return 0 if is_named else self._objects.remove(digest)
 
     def _lying(self, path: str) -> Content | None:
         """Keep what lies in the folder; None where there is no file."""
@@ -258,25 +321,58 @@ class FileService:
                 version = table.add_version(rows, path, lying, **found, fence=0, now=now)
                 table.audit_version(rows, version, "adopt", now=now)
 
-        self._database.write(adopt)
+        self.lock_manager.change(adopt)
 
     def _settle(self, path: str) -> None:
+        """Put the newest version in its place, or say that it waits: it is safe already."""
+        try:
+            self._put_in_place(path)
+        except (LockedError, OSError) as error:
+            message = "%s is checked in, and will be put in its place later: %s"
+            _logger.warning(message, path, error)
+
+    def _put_in_place(self, path: str) -> None:
         """Put the content of the newest version in its place, if that was not done.
 
         Only what is pending while the lock is held is written: a process that slept cannot put an
         older content over a newer one.
+
+        Raises:
+            LockedError: If another process does so for too long.
+            DurableError: If it cannot be written.
         """
         if self._database.read(lambda rows: table.pending(rows, path)) is None:
             return
+        with self._places.acquire_lock(self.repository.repo_path / path, timeout=PATIENCE):
+            digest = self._database.read(lambda rows: table.pending(rows, path))
+            if digest is None:
+                return
+            self._save_found(path)
+            self.repository.write_file(path, self._objects.get(digest))
+            self._database.write(lambda rows: table.settled(rows, path, digest))
+
+    def _save_found(self, path: str) -> None:
+        """Make a version of what lies where the newest one belongs, if it is in none."""
         try:
-            with self._places.acquire_lock(self.repository.repo_path / path, timeout=PATIENCE):
-                digest = self._database.read(lambda rows: table.pending(rows, path))
-                if digest is None:
-                    return
-                self.repository.write_file(path, self._objects.get(digest))
-                self._database.write(lambda rows: table.settled(rows, path, digest))
-        except LockedError:
-            _logger.warning("%s is checked in, and will be put in its place later", path)
+            content = self.repository.read_file(path)
+        except FileMissingError:
+            return
+        digest = digest_of(content)
+        if self._database.read(lambda rows: table.has_contained(rows, path, digest)):
+            return
+        with self._adding():
+            lying = self._objects.add(content)
+            self.lock_manager.change(lambda rows: self._insert_found(rows, path, lying))
+
+    def _insert_found(self, rows: Transaction, path: str, lying: Content) -> None:
+        """Number a content that was found, and the newest one anew, which stays the newest."""
+        now, newest = self.lock_manager.clock(), table.head(rows, path)
+        found = table.add_version(rows, path, lying, author=FOUND, comment="", fence=0, now=now)
+        table.audit_version(rows, found, "adopt", now=now)
+        if newest is not None:
+            content = Content(newest.digest, newest.size)
+            said = {"author": newest.author, "comment": newest.comment}
+            table.add_version(rows, path, content, **said, fence=newest.fence, now=now)
 
 
 def _is_same(version: Version | None, content: Content) -> bool:
