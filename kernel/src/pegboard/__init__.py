@@ -6,11 +6,13 @@ from pegboard._app import App
 from pegboard._binding import Binding, Parameter
 from pegboard._context import (
     CallContext,
+    SessionNote,
     call_context,
     current_app,
     current_request,
     current_session,
     entered,
+    noting_session,
 )
 from pegboard._discovery import PluginManifest
 from pegboard._export import Declaration, Export, ExportOptions
@@ -67,6 +69,7 @@ __all__ = [
     "ResultData",
     "ResultInfo",
     "Session",
+    "SessionNote",
     "Slot",
     "__version__",
     "call_context",
@@ -76,5 +79,6 @@ __all__ = [
     "entered",
     "get_app",
     "hookimpl",
+    "noting_session",
     "parse_query",
 ]

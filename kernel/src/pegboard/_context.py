@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CallContext",
+    "SessionNote",
     "call_context",
     "current_app",
     "current_request",
     "current_session",
     "entered",
+    "noting_session",
 ]
 
 
@@ -70,14 +72,48 @@ def current_app() -> App:
     return app
 
 
+class SessionNote:
+    """Whether it was asked on whose behalf something runs.
+
+    Attributes:
+        is_read: Whether it was.
+    """
+
+    __slots__ = ("is_read",)
+
+    def __init__(self) -> None:
+        self.is_read = False
+
+
+_note: ContextVar[SessionNote | None] = ContextVar("pegboard_session_note", default=None)
+
+
+@contextmanager
+def noting_session() -> Iterator[SessionNote]:
+    """Yield a note of whether the block, or what it calls, asks for the session or the request.
+
+    For what shares answers among callers: one that depends on who asks is for them alone.
+    """
+    outer, note = _note.get(), SessionNote()
+    token = _note.set(note)
+    try:
+        yield note
+    finally:
+        _note.reset(token)
+        if outer is not None and note.is_read:
+            outer.is_read = True
+
+
 def current_request() -> RequestData | None:
     """Return the request that the running call serves, None outside one."""
+    _take_note()
     context = call_context.get(None)
     return None if context is None else context.request
 
 
 def current_session() -> Session:
     """Return who asks; `ANONYMOUS` where nobody said, also outside a call."""
+    _take_note()
     context = call_context.get(None)
     return ANONYMOUS if context is None else context.session
 
@@ -85,6 +121,12 @@ def current_session() -> Session:
 def current_context() -> CallContext | None:
     """Return the surroundings of the running call, None outside one."""
     return call_context.get(None)
+
+
+def _take_note() -> None:
+    note = _note.get()
+    if note is not None:
+        note.is_read = True
 
 
 @contextmanager

@@ -572,6 +572,99 @@ async def test_where_no_other_process_can_be_told_a_warning_says_so(pegboard_app
     assert "is so in this process only" in said
 
 
+@pytest.mark.parametrize("kind", ["memory_cache", "file_cache"])
+async def test_an_answer_for_which_it_was_asked_who_asks_is_for_them_alone(
+    pegboard_app, kind, caplog
+):
+    async with pegboard_app(plugins=["caching"]) as app:
+        go, began = anyio.Event(), []
+
+        async def inner() -> str:
+            return current_session().user_id
+
+        async def f(is_personal: bool) -> str:
+            began.append(is_personal)
+            await go.wait()
+            return (await app.call("M.inner")).get() if is_personal else "for all"
+
+        app.export(mod_name="M", name="inner")(inner)
+        app.export(mod_name="M", name="f", **{kind: True})(f)
+        answers = {}
+
+        async def ask(user, is_personal):
+            with entered(app) as context:
+                context.session = Session(user_id=user)
+                answers[user, is_personal] = (await app.call("M.f", is_personal)).get()
+
+        async with anyio.create_task_group() as group:  # who waits for the other gets their own
+            for user in ("ada", "bob"):
+                group.start_soon(ask, user, True)
+                group.start_soon(ask, user, False)
+            await anyio.wait_all_tasks_blocked()
+            go.set()
+        await ask("bob", True)
+        await ask("bob", False)
+        assert all(answer == user for (user, mine), answer in answers.items() if mine)
+        assert began.count(True) == 3
+        assert began.count(False) == 1
+    said = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
+    assert len(said) == 1
+    assert "M.f is not kept" in said[0]
+
+
+@pytest.mark.parametrize("kind", ["memory_cache", "file_cache"])
+async def test_a_call_after_an_invalidation_waits_for_nobody_who_began_before(pegboard_app, kind):
+    async with pegboard_app(plugins=["caching"]) as app:
+        values, began, go = ["old"], anyio.Event(), anyio.Event()
+
+        async def f() -> str:
+            value = values[-1]
+            if value == "old":
+                began.set()
+                await go.wait()
+            return value
+
+        app.export(mod_name="M", name="f", **{kind: True})(f)
+        answers = []
+
+        async def ask() -> None:
+            answers.append((await app.call("M.f")).get())
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(ask)
+            await began.wait()
+            values.append("new")
+            await app.cache.invalidate("M.f")
+            await ask()
+            go.set()
+        assert answers == ["new", "old"]
+
+
+@in_app
+async def test_what_an_answer_leads_to_counts(app):
+    class Holder:
+        def __init__(self):
+            self.content = [bytearray(200_000)]
+
+    app.export(mod_name="M", name="f", memory_cache=True)(lambda: [Holder()])
+    await app.call("M.f")
+    assert app.cache.statistics()["M.f"].bytes > 200_000
+
+
+@in_app
+async def test_a_session_that_has_ended_is_not_its_user(app):
+    async def f():
+        return "secret" if current_session().valid else "nobody"
+
+    counted(app, f, cache_per_user=True)
+    for level, validated, expected in ((1, True, "secret"), (0, False, "nobody")):
+        with entered(app) as context:
+            context.session = Session(
+                user_id="ada", level=level, validated=validated, anonymous=False
+            )
+            assert (await app.call("M.f")).get() == expected
+
+
 @in_app
 async def test_each_user_has_their_own_answers(app):
     async def f(request):

@@ -139,7 +139,9 @@ class Caching:
         else:
             cache: Cache = self._app.hooks.first("provide_cache", app=self._app)
             seconds = self._settings.claim_seconds
-            layer = FileLayer(self._app, export, options, cache, claim_seconds=seconds)
+            layer = FileLayer(
+                self._app, export, options, cache, marks=self._marks, claim_seconds=seconds
+            )
         export.attachments[NAME] = layer
         return layer
 

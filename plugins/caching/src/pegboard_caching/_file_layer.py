@@ -14,10 +14,12 @@ import anyio
 from pegboard.contracts.call import Stage
 from pegboard.errors import PegboardError
 from pegboard_caching._fingerprint import fingerprint
-from pegboard_caching._flight import Flights
+from pegboard_caching._flight import Flights, Made
+from pegboard_caching._guard import Guard
 from pegboard_caching._kept import is_success
 from pegboard_caching._key import CallKey, UnfitArgumentsError, text_of
 from pegboard_caching._layer import Counts
+from pegboard_caching._mark import export_name, tag_name
 from pegboard_caching._tag import Tags
 from pegboard_caching._wire import Wire
 
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from pegboard import App, Export, Result
     from pegboard.contracts.cache import Cache
     from pegboard.contracts.call import Call
+    from pegboard_caching._key import Key
+    from pegboard_caching._mark import Marks
     from pegboard_caching._option import CacheOptions
 
 __all__ = ["FileLayer"]
@@ -50,6 +54,7 @@ class FileLayer:
         export: The export.
         options: What its author has asked for.
         cache: Where the answers are kept.
+        marks: Tell what was invalidated.
         claim_seconds: How long a claim holds that is not renewed.
     """
 
@@ -62,12 +67,14 @@ class FileLayer:
         options: CacheOptions,
         cache: Cache,
         *,
+        marks: Marks,
         claim_seconds: float,
     ) -> None:
         self.counts = Counts()
         self._app = app
         self._address = export.address
         self._cache = cache
+        self._marks = marks
         self._claim_seconds = claim_seconds
         self._ttl = options.file_cache_ttl or math.inf
         self._stale = options.cache_stale
@@ -75,6 +82,7 @@ class FileLayer:
         self._key = CallKey(export.binding, per_user=options.cache_per_user)
         self._tags = Tags(options.cache_tags, self._key, export)
         self._wire = Wire(export.function, export.origin)
+        self._guard = Guard(export.address, per_user=options.cache_per_user)
         self._flights = Flights()
         self._has_warned = False
 
@@ -92,8 +100,7 @@ class FileLayer:
             result = None if entry is None else self._wire.read(entry.value)
             if entry is None or result is None:
                 counts.misses += 1
-                make = partial(self._make, call, key, args, kwargs)
-                return await self._flights.run((key,), make)
+                return await self._flights.run(*self._prepare(call, key, args, kwargs))
             counts.hits += 1
             if entry.age >= self._ttl:
                 self._refresh(call, key, args, kwargs)
@@ -103,6 +110,8 @@ class FileLayer:
 
     async def invalidate(self, tag: str | None = None) -> int:
         """Forget all answers, or those with a tag, of all processes; count them."""
+        if tag is None:
+            self._marks.change(export_name(self._address))
         return await self._cache.invalidate(self._address if tag is None else tag)
 
     async def forget(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
@@ -111,7 +120,9 @@ class FileLayer:
         Raises:
             UnfitArgumentsError: If the arguments do not fit the signature.
         """
-        return int(await self._cache.delete(self._text(args, kwargs)))
+        key = self._text(args, kwargs)
+        self._marks.change(key)
+        return int(await self._cache.delete(key))
 
     def _text(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
         """Return the key of a call as the cache knows it."""
@@ -120,18 +131,28 @@ class FileLayer:
     def _refresh(self, call: Call, key: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Begin to make a new answer, unless somebody has."""
         self.counts.stale_hits += 1
-        if (key,) not in self._flights:
-            make = partial(self._make, call, key, args, kwargs)
-            self._app.spawn(self._flights.run, (key,), make, name=f"refresh {self._address}")
+        flight, make = self._prepare(call, key, args, kwargs)
+        if flight not in self._flights:
+            self._app.spawn(self._flights.run, flight, make, name=f"refresh {self._address}")
+
+    def _prepare(
+        self, call: Call, key: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[Key, Callable[[], Awaitable[Made]]]:
+        """Return what makes an answer, and the flight that it is: another one once invalidated."""
+        tags = self._tags(args, kwargs)
+        taken = self._marks.take([export_name(self._address), key, *map(tag_name, tags)])
+        make = partial(self._make, partial(call, *args, **kwargs), key, (self._address, *tags))
+        return (key, taken.slots), make
 
     async def _make(
-        self, call: Call, key: str, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Result[Any]:
+        self, call: Callable[[], Awaitable[Result[Any]]], key: str, tags: Sequence[str]
+    ) -> Made:
         claim, result = await self._turn(key)
-        if result is None and claim is not None:
-            tags = (self._address, *self._tags(args, kwargs))
-            return await self._make_and_keep(partial(call, *args, **kwargs), key, claim, tags)
-        return await call(*args, **kwargs) if result is None else result
+        if result is not None:
+            return Made(result)
+        if claim is None:
+            return await self._guard.make(call)
+        return await self._make_and_keep(call, key, claim, tags)
 
     async def _turn(self, key: str) -> tuple[str | None, Result[Any] | None]:
         """Wait until it is our turn to make an answer, or somebody has made it.
@@ -163,19 +184,22 @@ class FileLayer:
         key: str,
         claim: str,
         tags: Sequence[str],
-    ) -> Result[Any]:
+    ) -> Made:
         is_claimed = True
         try:
             async with self._renewing(key, claim):
-                result = await make()
-            value = self._wire.write(result) if is_success(result) else None
+                made = await self._guard.make(make)
+            is_kept = made.is_shared and is_success(made.result)
+            value = self._wire.write(made.result) if is_kept else None
             if value is not None:
                 ttl = None if math.isinf(self._ttl) else self._ttl + self._stale
                 await self._safely(self._cache.set(key, value, ttl=ttl, tags=tags, claim=claim))
                 is_claimed = False
-            elif result.is_ok():
+            elif not made.is_shared:
+                self.counts.unfit += 1
+            elif made.result.is_ok():
                 self._unfit()
-            return result
+            return made
         finally:
             if is_claimed:
                 with anyio.CancelScope(shield=True):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -41,6 +43,9 @@ _NOT_DATA = frozenset({"file_path", "future", "stream"})
 
 _HIDDEN = frozenset({"cleanup", "release", "tasks"})
 """What belongs to one answer alone."""
+
+_SHARED = (type, ModuleType, FunctionType, BuiltinFunctionType, MethodType)
+"""What an object leads to without taking it along."""
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -126,4 +131,18 @@ def _size(value: Any) -> int:
     try:
         return len(_encode(value))
     except (TypeError, ValueError, OverflowError, RecursionError):
-        return sys.getsizeof(value)
+        return _weight(value)
+
+
+def _weight(value: Any) -> int:
+    """Return about how many bytes an object takes, with all that it leads to."""
+    seen: set[int] = set()
+    found, total = [value], 0
+    while found:
+        each = found.pop()
+        if id(each) in seen or isinstance(each, _SHARED):
+            continue
+        seen.add(id(each))
+        total += sys.getsizeof(each)
+        found += gc.get_referents(each)
+    return total

@@ -86,6 +86,6 @@ def text_of(key: Key) -> str:
 
 
 def _asking() -> str:
-    """Return who asks: all who are not known are one."""
+    """Return who asks, and what they may: one whose session has ended is not who they were."""
     session = current_session()
-    return session.user_id or session.session_id
+    return f"{session.valid:d} {session.level} {session.user_id or session.session_id}"

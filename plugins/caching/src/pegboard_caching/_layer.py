@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from pegboard.contracts.call import Stage
-from pegboard_caching._flight import Flights
+from pegboard_caching._flight import Flights, Made
+from pegboard_caching._guard import Guard
 from pegboard_caching._kept import is_success, kept
 from pegboard_caching._key import CallKey, UnfitArgumentsError
 from pegboard_caching._mark import call_name, export_name, tag_name
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from pegboard import App, Export, Result
     from pegboard.contracts.call import Call
     from pegboard_caching._key import Key
+    from pegboard_caching._mark import Taken
     from pegboard_caching._memory import Shelf
     from pegboard_caching._option import CacheOptions
 
@@ -67,6 +70,7 @@ class MemoryLayer:
         self.shelf = shelf
         self._key = CallKey(export.binding, per_user=options.cache_per_user)
         self._tags = Tags(options.cache_tags, self._key, export)
+        self._guard = Guard(export.address, per_user=options.cache_per_user)
         self._flights = Flights()
 
     def __call__(self, call: Call) -> Call:
@@ -82,7 +86,7 @@ class MemoryLayer:
             entry = shelf.get(key)
             if entry is None:
                 counts.misses += 1
-                return await self._flights.run(key, partial(self._make, call, key, args, kwargs))
+                return await self._flights.run(*self._prepare(call, key, args, kwargs))
             counts.hits += 1
             if entry.stale <= now():
                 self._refresh(call, key, args, kwargs)
@@ -109,23 +113,34 @@ class MemoryLayer:
     def _refresh(self, call: Call, key: Key, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Begin to make a new answer, unless somebody has."""
         self.counts.stale_hits += 1
-        if key not in self._flights:
-            make = partial(self._make, call, key, args, kwargs)
-            self._app.spawn(self._flights.run, key, make, name=f"refresh {self._address}")
+        flight, make = self._prepare(call, key, args, kwargs)
+        if flight not in self._flights:
+            self._app.spawn(self._flights.run, flight, make, name=f"refresh {self._address}")
+
+    def _prepare(
+        self, call: Call, key: Key, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[Key, Callable[[], Awaitable[Made]]]:
+        """Return what makes an answer, and the flight that it is: another one once invalidated."""
+        tags = self._tags(args, kwargs)
+        taken = self.shelf.marks.take(self._names(key, tags))
+        make = partial(self._make, partial(call, *args, **kwargs), key, tags, taken)
+        return (key, taken.slots), make
 
     async def _make(
-        self, call: Call, key: Key, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Result[Any]:
-        shelf, options, tags = self.shelf, self._options, self._tags(args, kwargs)
-        taken = shelf.marks.take(self._names(key, tags))
-        result = await call(*args, **kwargs)
-        own = kept(result) if is_success(result) else None
+        self,
+        call: Callable[[], Awaitable[Result[Any]]],
+        key: Key,
+        tags: tuple[str, ...],
+        taken: Taken,
+    ) -> Made:
+        made = await self._guard.make(call)
+        own = kept(made.result) if made.is_shared and is_success(made.result) else None
         if own is None:
-            self.counts.unfit += result.is_ok()
+            self.counts.unfit += made.result.is_ok()
         else:
-            ttl, stale = options.memory_cache_ttl, options.cache_stale
-            shelf.put(key, own, ttl=ttl, stale=stale, tags=tags, taken=taken)
-        return result
+            ttl, stale = self._options.memory_cache_ttl, self._options.cache_stale
+            self.shelf.put(key, own, ttl=ttl, stale=stale, tags=tags, taken=taken)
+        return made
 
     def _names(self, key: Key, tags: tuple[str, ...]) -> list[str]:
         """Return by which names an answer can be invalidated."""
