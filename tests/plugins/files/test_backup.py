@@ -167,6 +167,17 @@ def test_a_file_that_appears_during_a_restore_is_not_replaced(
     assert (base / "same.txt").read_text() == "another"
 
 
+def test_a_file_that_cannot_have_its_owner_back_does_not_run_as_another_one(
+    base: Path, backups: BackupManager, tmp_path: Path
+) -> None:
+    (base / "tool").write_text("#!/bin/sh")
+    (base / "tool").chmod(0o4755)
+    backups.create_backup(["tool"], "b")
+    with fault.failing("fchown", 1, PermissionError(errno.EPERM, "injected")):
+        backups.restore_backup("b", tmp_path / "back")
+    assert (tmp_path / "back" / "tool").stat().st_mode & 0o7777 == 0o755
+
+
 @pytest.mark.parametrize("is_there", [True, False])
 def test_a_restore_waits_for_who_has_locked_a_file(
     base: Path, tmp_path: Path, locks: FileLockManager, *, is_there: bool

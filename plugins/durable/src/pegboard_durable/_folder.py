@@ -173,6 +173,16 @@ class Folder:
             return False
         return True
 
+    def set_state(self, mode: int, modified_ns: int) -> None:
+        """Give this folder a mode and a time, in nanoseconds since 1970.
+
+        Raises:
+            OSError: If that is not possible.
+        """
+        where = self.path if self._fd is None else self._fd
+        os.chmod(where, mode)
+        os.utime(where, ns=(modified_ns, modified_ns))
+
     def remove_folder(self, name: str) -> None:
         """Remove an empty folder in this one.
 

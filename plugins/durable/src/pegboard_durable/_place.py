@@ -109,6 +109,15 @@ class Place:
         with created(self._folder, name, mode=mode, durable=self._durable) as file:
             yield file
 
+    def set_state(self, *, mode: int, modified_ns: int) -> None:
+        """Give the folder itself a mode and a time, in nanoseconds since 1970.
+
+        Raises:
+            DurableError: If that is not possible.
+        """
+        with translated("set the mode of", self.path):
+            self._folder.set_state(mode, modified_ns)
+
     def preserve(self, name: str, second: str) -> None:
         """Give what is in a file now a second name, in the place of what had that name.
 

@@ -6,7 +6,7 @@ import hashlib
 import os
 import stat
 import sys
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, Self
 
@@ -131,7 +131,18 @@ def _fill(kept: Session, file: BinaryIO, entry: FileEntry) -> None:
         raise DamagedError(f"{entry.path} is not what was backed up")
     file.flush()
     if sys.platform != "win32":
-        with suppress(PermissionError):  # only the superuser gives files away
-            os.fchown(file.fileno(), *entry.owner)
-        os.fchmod(file.fileno(), mode_of(entry))
+        os.fchmod(file.fileno(), _take_owner(file.fileno(), entry))
         os.utime(file.fileno(), ns=(entry.modified_ns, entry.modified_ns))
+
+
+def _take_owner(fd: int, entry: FileEntry) -> int:
+    """Give a file its owner, and return the mode that it may have then.
+
+    Only the superuser gives files away. One of another owner does not run as whoever restores it.
+    """
+    if sys.platform != "win32":
+        try:
+            os.fchown(fd, *entry.owner)
+        except PermissionError:
+            return mode_of(entry) & 0o777
+    return mode_of(entry)

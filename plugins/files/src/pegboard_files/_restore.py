@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -116,10 +117,11 @@ class Restore:
         self._restored.append(entry.path)
 
     def _finish_folder(self, entry: FileEntry) -> None:
-        path = self._vault.root.path / entry.path
-        if path.is_dir() and not path.is_symlink():
-            path.chmod(mode_of(entry))
-            os.utime(path, ns=(entry.modified_ns, entry.modified_ns))
+        with (
+            suppress(FileNotFoundError, NotADirectoryError),  # somebody has put it elsewhere since
+            self._vault.root.place(entry.path) as place,
+        ):
+            place.set_state(mode=mode_of(entry), modified_ns=entry.modified_ns)
 
     def _is_there(self, entry: FileEntry) -> bool:
         if entry.path.partition("/")[0] in OWN_FOLDERS:
