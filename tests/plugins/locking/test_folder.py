@@ -1,5 +1,6 @@
 """The locks of a folder, beyond what every provider has to do."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from pegboard.errors import UnavailableError
 from pegboard.testing.lock_suite import LockSuite
 from pegboard_locking import LockedError, LockFolder
 from pegboard_locking._record import SLOTS
+from tests import fault
 from tests.descriptors import descriptors
 
 
@@ -259,3 +261,20 @@ def test_more_holders_than_can_be_told_hold_the_lock_as_well(tmp_path: Path) -> 
         grants[-1].release()
         assert not folder.is_locked("a")
     folder.close()
+
+
+@pytest.mark.parametrize("call", ["open", "flock", "fcntl", "pwrite", "fstat"])
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_device_that_fails_is_named_and_nothing_stays_locked(
+    folder: LockFolder, call: str, *, is_known: bool
+) -> None:
+    if is_known:
+        with folder.lock("a"):
+            pass
+    if not (is_known and call == "open"):  # which is open still
+        failing = fault.failing(call, 1, OSError(errno.EIO, "injected"))
+        with pytest.raises(UnavailableError, match="cannot be used: injected"), failing:
+            folder.lock("a").hold()
+    assert not folder.is_locked("a")
+    with folder.lock("a", timeout=0):
+        assert folder.is_locked("a")

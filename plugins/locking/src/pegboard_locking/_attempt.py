@@ -116,12 +116,13 @@ class Attempt:
             The lock, or the seconds after which to look again.
 
         Raises:
-            OSError: If the file of the lock cannot be made.
+            UnavailableError: If the file of the lock cannot be made or locked.
         """
         with self._mutex:
             if self._is_over:
                 return 0.0
-            answer = next(self._steps)
+            with self._folder.translated("used"):
+                answer = next(self._steps)
             if isinstance(answer, Grant):
                 self._grant = answer
             return answer

@@ -62,7 +62,7 @@ class FileLock:
         Raises:
             LockedError: If it was not free in time.
             AlreadyHeldError: If this thread has it already.
-            UnavailableError: If its file cannot be made.
+            UnavailableError: If its file cannot be made or locked.
         """
         self.hold()
 
@@ -108,7 +108,7 @@ class FileLock:
         Raises:
             LockedError: If it was not free in time.
             AlreadyHeldError: If this task has it already.
-            UnavailableError: If its file cannot be made.
+            UnavailableError: If its file cannot be made or locked.
         """
         await self.hold_async()
 

@@ -7,7 +7,8 @@ import secrets
 import time
 import weakref
 from collections import OrderedDict, deque
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
 from threading import Lock
@@ -134,7 +135,8 @@ class LockFolder:
             file = files.pop()
             self._count -= 1
         try:
-            is_taken = file.try_all(name, shared=shared)
+            with self.translated("used"):
+                is_taken = file.try_all(name, shared=shared)
         except BaseException:
             self.discard(file)
             raise
@@ -220,6 +222,19 @@ class LockFolder:
             self._open.discard(file)
         file.close()
 
+    @contextmanager
+    def translated(self, what: str) -> Iterator[None]:
+        """Raise what the system says about a lock file as an error that says what to look at.
+
+        Raises:
+            UnavailableError: If the block raises an OSError.
+        """
+        try:
+            yield
+        except OSError as error:
+            msg = f"the folder of the locks, {self.path.name}, cannot be {what}: {error.strerror}"
+            raise UnavailableError(msg) from error
+
     def forget(self) -> None:
         """In a forked child: close what the parent has open, so that it alone holds its locks."""
         for file in self._open:
@@ -260,15 +275,12 @@ class LockFolder:
 
     def _make(self, path: str) -> LockFile:
         self._tidy()
-        try:
+        with self.translated("used"):
             try:
                 return LockFile(path)
             except FileNotFoundError:
                 self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
                 return LockFile(path)
-        except OSError as error:
-            msg = f"the folder of the locks, {self.path.name}, cannot be used: {error.strerror}"
-            raise UnavailableError(msg) from error
 
     def _tidy(self) -> None:
         """Now and then, remove some of what nobody has used for long: files are not for ever."""
@@ -283,11 +295,8 @@ class LockFolder:
                     self._remove(path, before)
 
     def _peek(self, path: str) -> View:
-        try:
+        with self.translated("read"):
             return peek(path)
-        except OSError as error:
-            msg = f"the folder of the locks, {self.path.name}, cannot be read: {error.strerror}"
-            raise UnavailableError(msg) from error
 
     def _files(self) -> list[Path]:
         try:

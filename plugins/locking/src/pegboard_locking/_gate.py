@@ -10,6 +10,7 @@ Elsewhere the gate is one lock, and chance says who of those that look is next.
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 import sys
@@ -64,6 +65,7 @@ if sys.platform == "linux":
     _ALL = _range(fcntl.F_WRLCK, 0, 0)
     _NOTHING = _range(fcntl.F_UNLCK, 0, 0)
     _KIND = struct.Struct("@h")
+    _UNSUPPORTED = frozenset({errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP})
 
     class OrderedGate:
         """A gate at which those who came first are first.
@@ -118,8 +120,10 @@ if sys.platform == "linux":
         """Whether parts of a file can be locked where it lies."""
         try:
             fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, _ALL)
-        except OSError:
-            return False
+        except OSError as error:
+            if error.errno in _UNSUPPORTED:
+                return False
+            raise
         return True
 
     Gate = PlainGate | OrderedGate
@@ -131,7 +135,11 @@ if sys.platform == "linux":
             OSError: If it cannot be made.
         """
         descriptor = os.open(path, _FLAGS, 0o600)
-        return OrderedGate(descriptor) if _has_parts(descriptor) else PlainGate(descriptor)
+        try:
+            return OrderedGate(descriptor) if _has_parts(descriptor) else PlainGate(descriptor)
+        except BaseException:
+            os.close(descriptor)
+            raise
 
 else:
     Gate = PlainGate
