@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -99,6 +99,15 @@ class VersionedStore(Store):
             UnavailableError: If the store does not answer in time.
         """
         return self._store.previous(key)
+
+    def mend(self, key: FileKey, is_sound: Callable[[Entry], bool]) -> Entry | None:
+        """Put the content before the last write in place of a damaged one; return what is there.
+
+        Raises:
+            CorruptError: If the earlier content is damaged as well.
+            UnavailableError: If the store does not answer in time.
+        """
+        return self._store.mend(key, is_sound)
 
     def versions(self, key: FileKey, *, limit: int | None = None) -> Sequence[FileMetadata]:
         """Return what was kept of a file from the oldest to the newest, with a limit the newest.

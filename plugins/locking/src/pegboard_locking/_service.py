@@ -6,10 +6,11 @@ import logging
 import os
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+from pegboard.errors import PegboardError
 from pegboard_database import CorruptError, Database, Snapshot, Transaction
 from pegboard_locking import _checkout_table as table
 from pegboard_locking._bound import Bounds
@@ -287,14 +288,17 @@ class FileService:
         return self._places.acquire_lock(self._contents, "shared", timeout=PATIENCE)
 
     def _drop_surplus(self, path: str) -> None:
-        """Take away what is not to be kept; contents are left to `prune` while others add some."""
+        """Take away what is not to be kept; what cannot go now is left to `prune`."""
         bounds, now = self._bounds, self.lock_manager.clock()
-        if not self._database.read(lambda rows: table.surplus(rows, path, bounds, now=now)):
-            return
-        gone = self.lock_manager.write(table.take_surplus, path, bounds)
-        with suppress(LockedError), self._places.acquire_lock(self._contents, timeout=0):
-            for each in gone:
-                self._remove(each)
+        try:
+            if self._database.read(lambda rows: table.surplus(rows, path, bounds, now=now)):
+                gone = self.lock_manager.write(table.take_surplus, path, bounds)
+                with self._places.acquire_lock(self._contents, timeout=0):
+                    sum(map(self._remove, gone))
+        except LockedError:
+            return  # others add contents at the moment
+        except (PegboardError, OSError) as error:  # the check-in is done, whatever this says
+            _logger.warning("old versions of %s stay: %s", path, error)
 
     def _remove(self, digest: str) -> int:
         is_named = self._database.read(lambda rows: table.is_named(rows, digest))
