@@ -6,12 +6,13 @@ from collections.abc import Iterable, Mapping
 from enum import IntEnum
 from typing import NamedTuple
 
-__all__ = ["Credential", "Source", "cookie_value", "find_credential", "known_fields"]
+__all__ = ["SHOWN", "Credential", "Source", "cookie_value", "find_credential", "known_fields"]
 
-KNOWN = frozenset(
-    {b"authorization", b"cookie", b"host", b"origin", b"sec-fetch-mode", b"sec-fetch-site"}
-    | {b"x-api-key"}
-)
+SHOWN = frozenset({b"authorization", b"cookie", b"x-api-key"})
+"""Headers that may say who asks."""
+
+KNOWN = SHOWN | {b"host", b"origin", b"sec-fetch-mode", b"sec-fetch-site"}
+"""Those, and what tells whose page has sent a cookie."""
 BEARER = b"bearer "
 KEY_PREFIX = b"pbk_"
 

@@ -14,7 +14,7 @@ from pegboard import Session
 from pegboard.errors import ForbiddenError, UnauthorizedError, UnavailableError
 from pegboard_auth._cache import Known, SessionCache
 from pegboard_auth._cookie import is_secure
-from pegboard_auth._credential import Credential, Source, find_credential, known_fields
+from pegboard_auth._credential import SHOWN, Credential, Source, find_credential, known_fields
 from pegboard_auth._key_table import key_standing, subject_of
 from pegboard_auth._opaque import Opaque
 from pegboard_auth._origin import judge
@@ -83,6 +83,11 @@ class Identity:
             ForbiddenError: If another site makes a browser act with the cookie of its user, or an
                 API key does not cover what is called.
         """
+        for name, _ in connection.scope["headers"]:
+            if name in SHOWN:
+                break
+        else:
+            return None
         known = self.recognize(connection.scope)
         if known is None:
             return None

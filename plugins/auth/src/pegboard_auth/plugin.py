@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Collection, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
 
 from pegboard import Connection, HealthCheck, Page, Session, hookimpl
 from pegboard.contracts.asgi import Route
@@ -31,7 +30,7 @@ class AuthPlugin:
     """Accounts, sessions, tokens and API keys: says who asks, and keeps the others out."""
 
     def __init__(self) -> None:
-        self._receptions: WeakKeyDictionary[App, Reception] = WeakKeyDictionary()
+        self._receptions: dict[App, Reception] = {}
 
     @hookimpl
     def config_schema(self) -> type[AuthConfig]:
