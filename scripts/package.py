@@ -21,6 +21,7 @@ STORIES = {
     "pegboard": "kernel",
     "pegboard-auth": "auth",
     "pegboard-durable": "durable",
+    "pegboard-pages": "pages",
     "pegboard-files": "files",
     "pegboard-transport-http": "http",
     "pegboard-transport-ws": "ws",

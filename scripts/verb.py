@@ -50,6 +50,10 @@ VERBS = {
         help="write the generated parts of the documentation anew",
         commands=("python -m scripts.docs",),
     ),
+    "client": Verb(
+        help="check the types of the client with tsc, which npm fetches",
+        commands=("python -m scripts.client",),
+    ),
     "pins": Verb(
         help="pin the newest third-party versions that fit together",
         commands=("python -m scripts.pin",),

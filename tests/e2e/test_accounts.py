@@ -1,9 +1,10 @@
 """The pages for accounts, in a real browser on a real server."""
 
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import anyio
 import pytest
@@ -12,6 +13,7 @@ from pegboard import App
 from pegboard_auth import Accounts
 from tests.e2e.browser import Browser, Page
 from tests.served import served
+from tests.servers.oidc import CLIENT, SECRET, running_oidc
 
 PASSWORD = "correct horse battery"
 CHEAP = {"argon2_memory": 64, "argon2_time": 1, "attempts_per_client": "1000/s"}
@@ -155,6 +157,32 @@ def test_another_site_cannot_act_for_the_user(page: Page, place: Place) -> None:
         )
         page.goto(f"{place.address}/auth/account")
         assert page.evaluate("location.pathname") == "/auth/account", "still signed in"
+
+
+def test_an_account_elsewhere_signs_in_with_a_cookie_that_no_other_site_shows(
+    page: Page, tmp_path: Path
+) -> None:
+    """The provider is another site: it leads back here, and still the session is seen."""
+    with running_oidc() as provider, socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+        free.close()
+        here = f"http://127.0.0.1:{port}"
+        provider.redirects = {f"{here}/auth/callback"}
+        house: dict[str, Any] = {"issuer": provider.issuer.replace("127.0.0.1", "localhost")}
+        provider.issuer = house["issuer"]
+        house |= {"client_id": CLIENT, "client_secret": SECRET, "sign_up": True}
+        settings = {**CHEAP, "public_url": here, "providers": {"house": house}}
+        config = {"plugins": {"auth": settings}}
+        app = App("Board", project=tmp_path, plugins=["auth"], mods=[], config=config)
+        with served(app, port):
+            page.goto(f"{here}/auth/users")
+            assert page.evaluate("location.pathname") == "/auth/sign-in"
+            page.click("form[action='/auth/provider'] button")
+            page.wait_for("location.pathname === '/auth/users'")
+            assert "only administrators" in page.text("main")
+            page.goto(f"{here}/auth/account")
+            assert "Ada" in page.text("h1")
+            assert page.evaluate("document.cookie") == ""
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -13,7 +13,7 @@ from scripts.environment import ROOT, members, workspace
 
 MEMBERS = members()
 PLUGINS = [member for member in MEMBERS if list(member.glob("src/*/plugin.toml"))]
-LIBRARIES = [member for member in MEMBERS if member.name in {"database", "durable"}]
+LIBRARIES = [member for member in MEMBERS if member.name in {"database", "durable", "pages"}]
 KERNEL = ROOT / "kernel"
 
 each_member = pytest.mark.parametrize("member", MEMBERS, ids=lambda member: member.name)

@@ -24,6 +24,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from pegboard import App, Result, current_request, get_app
+from pegboard_mods._look import style_sheet
 
 export = get_app("chat").tb
 
@@ -133,7 +134,7 @@ def script() -> Result[str]:
 @export(api=True, api_methods=["GET"], listed=False)
 def style() -> Result[str]:
     """Return how the page looks."""
-    return Result.text((_PAGES / "style.css").read_text("utf-8"), "text/css")
+    return style_sheet()
 
 
 def _wanted_name(session: dict[str, Any]) -> str:

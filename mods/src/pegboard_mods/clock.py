@@ -15,6 +15,7 @@ import anyio
 
 from pegboard import RequestData, Result, get_app
 from pegboard.errors import InputError
+from pegboard_mods._look import style_sheet
 
 export = get_app("clock").tb
 
@@ -63,7 +64,7 @@ def script() -> Result[str]:
 @export(api=True, api_methods=["GET"], listed=False)
 def style() -> Result[str]:
     """Return how the page looks."""
-    return Result.text((_PAGES / "style.css").read_text("utf-8"), "text/css")
+    return style_sheet()
 
 
 async def _stream(last: int | None) -> AsyncIterator[dict[str, Any]]:

@@ -12,6 +12,7 @@ from typing import IO, Any
 
 from pegboard import App, RequestData, Result, get_app
 from pegboard.errors import ForbiddenError, InputError
+from pegboard_mods._look import style_sheet
 from pegboard_mods._shelf import Limits, Shelf, StoredFile
 
 export = get_app("files").tb
@@ -82,7 +83,7 @@ def script() -> Result[str]:
 @export(api=True, api_methods=["GET"], listed=False)
 def style() -> Result[str]:
     """Return how the page looks."""
-    return Result.text((_PAGES / "style.css").read_text("utf-8"), "text/css")
+    return style_sheet()
 
 
 def _shelf(app: App) -> Shelf:

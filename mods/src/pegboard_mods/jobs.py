@@ -19,6 +19,7 @@ from pegboard import App, RequestData, Result, get_app
 from pegboard.contracts.job import JobEvent, JobQuery, JobStatus
 from pegboard.errors import ForbiddenError
 from pegboard_jobs import Job
+from pegboard_mods._look import style_sheet
 
 export = get_app("jobs").tb
 
@@ -181,7 +182,7 @@ def script() -> Result[str]:
 @export(api=True, api_methods=["GET"], listed=False)
 def style() -> Result[str]:
     """Return how the page looks."""
-    return Result.text((_PAGES / "style.css").read_text("utf-8"), "text/css")
+    return style_sheet()
 
 
 async def _stream(

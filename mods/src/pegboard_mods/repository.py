@@ -23,6 +23,7 @@ from pegboard.errors import ForbiddenError, InputError, TooLargeError, Unavailab
 from pegboard_locking import AuditEntry, Checkout, Version
 from pegboard_mods._desk import Desk
 from pegboard_mods._filename import safe_name
+from pegboard_mods._look import style_sheet
 
 export = get_app("repository").tb
 
@@ -227,7 +228,7 @@ def script() -> Result[str]:
 @export(api=True, api_methods=["GET"], listed=False)
 def style() -> Result[str]:
     """Return how the page looks."""
-    return Result.text((_PAGES / "style.css").read_text("utf-8"), "text/css")
+    return style_sheet()
 
 
 def _desk(app: App) -> Desk:

@@ -15,6 +15,7 @@ import pegboard
 from pegboard import App, RequestData, Result, get_app
 from pegboard.contracts.channel import Channels
 from pegboard.errors import MissingPluginError
+from pegboard_mods._look import style_sheet
 
 export = get_app("system").tb
 
@@ -60,7 +61,7 @@ def script() -> Result[str]:
 @export(api=True, api_methods=["GET"], listed=False)
 def style() -> Result[str]:
     """Return how the page looks."""
-    return Result.text((_PAGES / "style.css").read_text("utf-8"), "text/css")
+    return style_sheet()
 
 
 def _app(app: App) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Typed calls for TypeScript."""
 
 import json
+import re
 from typing import Annotated, Literal
 
 import msgspec
@@ -75,6 +76,16 @@ async def test_a_mod_is_an_object_with_a_name_that_can_be_written(pegboard_app):
     source = await source_of(pegboard_app, get)
     assert "export const My_Mod = {" in source
     assert "/** Get it * / now. */" in source
+
+
+@pytest.mark.anyio
+async def test_mods_whose_names_are_written_alike_are_apart(pegboard_app):
+    async with pegboard_app(plugins=["transport_http"]) as app:
+        for mod in ("a-b", "a_b", "streams"):
+            app.export(mod_name=mod, api=True)(get)
+        source = typescript((await HttpClient(app).get("/openapi.json")).json())
+    names = re.findall(r"^export const (\w+) = ", source, re.MULTILINE)
+    assert names == ["a_b", "a_b_2", "_streams"]
 
 
 @pytest.mark.anyio

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from pegboard_auth._markup import Markup, element
 from pegboard_auth._page import (
     Frame,
     button,
@@ -21,6 +20,7 @@ from pegboard_auth._page import (
     table,
 )
 from pegboard_auth._policy import LEVELS
+from pegboard_pages import Markup, element
 
 if TYPE_CHECKING:
     from pegboard_auth._record import Account, KeyRecord, SessionRecord

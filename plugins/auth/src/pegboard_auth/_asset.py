@@ -8,6 +8,8 @@ from importlib.resources import files
 
 import msgspec
 
+from pegboard_pages import icon, style_sheet
+
 __all__ = ["Assets", "assets"]
 
 _TYPES = {
@@ -33,7 +35,11 @@ class Assets(msgspec.Struct, frozen=True):
 def assets() -> Assets:
     """Return the packaged files."""
     static = files(__package__).joinpath("static")
-    found = {name: static.joinpath(name).read_bytes() for name in _TYPES}
+    found = {
+        "auth.js": static.joinpath("auth.js").read_bytes(),
+        "icon.svg": icon(),
+        "style.css": style_sheet(static.joinpath("style.css").read_bytes()),
+    }
     digest = sha256(b"\0".join(found.values())).hexdigest()[:16]
     folder = f"/auth/assets/{digest}"
     return Assets(folder, {f"{folder}/{name}": (_TYPES[name], found[name]) for name in found})

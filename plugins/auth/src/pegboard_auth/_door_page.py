@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pegboard_auth._markup import Markup, element
 from pegboard_auth._page import (
     Frame,
     button,
@@ -17,6 +16,7 @@ from pegboard_auth._page import (
     password_field,
     section,
 )
+from pegboard_pages import Markup, element
 
 __all__ = ["draw_link", "draw_message", "draw_onward", "draw_sign_in", "draw_sign_up"]
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from pegboard_auth._asset import assets
-from pegboard_auth._markup import Child, Markup, element
+from pegboard_pages import Child, Markup, document, element
 
 __all__ = [
     "Frame",
@@ -60,17 +60,8 @@ def page(
         onward: Where it goes by itself, if anywhere.
     """
     folder = frame.root + assets().folder
-    head = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("meta", name="color-scheme", content="light dark"),
-        element("meta", http_equiv="refresh", content=f"0; url={onward}") if onward else None,
-        element("title", f"{title} - {frame.app}"),
-        element("link", rel="icon", type="image/svg+xml", href=f"{folder}/icon.svg"),
-        element("link", rel="stylesheet", href=f"{folder}/style.css"),
-        element("script", src=f"{folder}/auth.js", type="module"),
-    )
+    script = element("script", src=f"{folder}/auth.js", type="module")
+    refresh = element("meta", http_equiv="refresh", content=f"0; url={onward}") if onward else None
     problem = (
         element("p", frame.problem, class_="alert", role="alert", tabindex="-1", id="problem")
         if frame.problem
@@ -79,8 +70,14 @@ def page(
     done = element("p", frame.done, class_="done", role="status") if frame.done else None
     main = element("main", problem, done, children, id="main", class_="narrow" if narrow else None)
     skip = element("a", "Skip to the content", class_="skip", href="#main")
-    body = element("body", skip, _header(frame, folder), main)
-    return f"<!doctype html>\n{element('html', head, body, lang='en')}\n".encode()
+    return document(
+        skip,
+        _header(frame, folder),
+        main,
+        title=f"{title} - {frame.app}",
+        assets=folder,
+        head=[refresh, script],
+    )
 
 
 def _header(frame: Frame, folder: str) -> Markup:

@@ -34,10 +34,10 @@ from pegboard_auth._door_page import (
     draw_sign_up,
 )
 from pegboard_auth._exchange import Exchange, Response
-from pegboard_auth._markup import Child, element
 from pegboard_auth._origin import judge
 from pegboard_auth._page import Frame
 from pegboard_auth._user_page import draw_users
+from pegboard_pages import Child, element
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -12,6 +12,8 @@ from importlib.resources import files
 
 import msgspec
 
+from pegboard_pages import icon, style_sheet
+
 __all__ = ["ASSETS", "Asset", "assets"]
 
 ASSETS = "/docs/assets"
@@ -53,13 +55,16 @@ class Assets(msgspec.Struct, frozen=True):
 @cache
 def assets() -> Assets:
     """Return the packaged files."""
+    contents = {
+        file.name: file.read_bytes() for file in files(__package__).joinpath("static").iterdir()
+    }
+    contents |= {"icon.svg": icon(), "style.css": style_sheet(contents["style.css"])}
     found: dict[str, Asset] = {}
     digest = sha256()
-    for file in sorted(files(__package__).joinpath("static").iterdir(), key=lambda one: one.name):
-        kind = _TYPES.get(file.name[file.name.rfind(".") :])
+    for name, body in sorted(contents.items()):
+        kind = _TYPES.get(name[name.rfind(".") :])
         if kind is not None:
-            body = file.read_bytes()
-            found[file.name] = Asset(kind, body, sha256(body).hexdigest())
-            digest.update(file.name.encode() + b"\0" + body)
+            found[name] = Asset(kind, body, sha256(body).hexdigest())
+            digest.update(name.encode() + b"\0" + body)
     folder = f"{ASSETS}/{digest.hexdigest()[:16]}"
     return Assets(folder, {f"{folder}/{name}": asset for name, asset in found.items()})

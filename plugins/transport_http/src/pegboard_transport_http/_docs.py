@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pegboard_transport_http._markup import element, page
+from pegboard_pages import document, element
 
 __all__ = ["draw_docs"]
 
@@ -37,6 +37,6 @@ def draw_docs(*, title: str, root: str, assets: str) -> bytes:
     )
     script = element("script", type="module", src=f"{assets}/explorer.js")
     frame = element("div", sidebar, main, class_="explorer")
-    return page(
+    return document(
         skip, header, frame, script, title=f"{title}: API explorer", root=root, assets=assets
     )

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from pegboard import Export, Page
+from pegboard_pages import Markup, document, element
 from pegboard_transport_http._docstring import parse_docstring
-from pegboard_transport_http._markup import Markup, element, page
 from pegboard_transport_http._options import HttpOptions
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def draw_index(app: App, report: HealthReport, *, root: str, assets: str) -> byt
     mods = {each.mod for each in exports}
     facts = f" {_count(len(mods), 'mod')}, {_count(len(app.plugins.active), 'plugin')}"
     header = _header(app.name, report, facts, root=root, assets=assets)
-    return page(_SKIP, header, main, _FOOTER, title=app.name, root=root, assets=assets)
+    return document(_SKIP, header, main, _FOOTER, title=app.name, root=root, assets=assets)
 
 
 def draw_not_found(*, root: str, assets: str) -> bytes:
@@ -78,7 +78,7 @@ def draw_not_found(*, root: str, assets: str) -> bytes:
             class_="nothing",
         ),
     )
-    return page(main, title="Not found", root=root, assets=assets)
+    return document(main, title="Not found", root=root, assets=assets)
 
 
 def level_name(level: int) -> str:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import count
 from typing import Any
 
 import msgspec
@@ -19,7 +20,7 @@ Json = Mapping[str, Any]
 HEAD = """\
 // Typed calls of {title}, written by `pegboard client typescript`: do not edit.
 
-import {{ TB, type Result, type Stream, type StreamOptions }} from "{module}";
+import {{ TB, type Payload, type Result, type Stream, type StreamOptions }} from "{module}";
 """
 
 _SIMPLE = {
@@ -68,7 +69,8 @@ def typescript(description: Json, *, module: str = "./pegboard.js") -> str:
     parts = [HEAD.format(title=_comment(description["info"]["title"]), module=module)]
     parts += [_declaration(name, schema) for name, schema in schemas.items() if _is_data(name)]
     calls = _by_mod(description, "/api/", ("post", "get", "put", "patch", "delete"))
-    parts += [_calls(mod, each) for mod, each in calls.items()]
+    names = _apart(calls)
+    parts += [_calls(names[mod], each) for mod, each in calls.items()]
     streams = _by_mod(description, "/sse/", ("get",))
     if streams:
         parts.append(_streams(streams))
@@ -116,7 +118,8 @@ def _arguments(operation: Json) -> tuple[str, bool]:
     body = operation.get("requestBody", {})
     content = body.get("content", {})
     if "application/json" in content:
-        types.append(_type(content["application/json"].get("schema", {})))
+        body_type = _type(content["application/json"].get("schema", {}))
+        types.append("Payload" if body_type == _UNKNOWN else body_type)
     elif "multipart/form-data" in content:
         types.append("FormData")
     is_optional = is_optional and not body.get("required", False)
@@ -210,8 +213,18 @@ def _declaration(name: str, schema: Json) -> str:
     return f"export type {_identifier(name)} = {_type(schema)};\n"
 
 
-def _calls(mod: str, calls: list[Call]) -> str:
-    lines = [f"export const {_identifier(mod)} = {{"]
+def _apart(mods: Iterable[str]) -> dict[str, str]:
+    """Return a name for each mod; those that would be written alike get numbers."""
+    found: dict[str, str] = {}
+    for mod in mods:
+        name = _identifier(mod)
+        numbered = (name if number == 1 else f"{name}_{number}" for number in count(1))
+        found[mod] = next(each for each in numbered if each not in found.values())
+    return found
+
+
+def _calls(name: str, calls: list[Call]) -> str:
+    lines = [f"export const {name} = {{"]
     for call in calls:
         lines += _documented(call)
         lines.append(
@@ -272,6 +285,18 @@ _RESERVED = frozenset(
         *("delete", "do", "else", "enum", "export", "extends", "false", "finally", "for"),
         *("function", "if", "import", "in", "instanceof", "let", "new", "null", "package"),
         *("query", "return", "static", "streams", "super", "switch", "this", "throw", "true"),
-        *("try", "typeof", "var", "void", "while", "with", "yield", "TB", "Result", "Stream"),
+        *(
+            "try",
+            "typeof",
+            "var",
+            "void",
+            "while",
+            "with",
+            "yield",
+            "TB",
+            "Payload",
+            "Result",
+            "Stream",
+        ),
     }
 )

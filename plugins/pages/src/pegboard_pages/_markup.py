@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 __all__ = ["Child", "Markup", "element"]
 
-_VOID = frozenset({"img", "input", "link", "meta"})
+_VOID = frozenset({"br", "hr", "img", "input", "link", "meta"})
 
 
 class Markup(str):
@@ -32,13 +32,17 @@ def element(tag: str, /, *children: Child, **attributes: str | bool | None) -> M
     opened = f"<{tag}{''.join(map(_attribute, attributes.items()))}>"
     if tag in _VOID:
         return Markup(opened)
-    return Markup(f"{opened}{''.join(map(_one, children))}</{tag}>")
+    return Markup(f"{opened}{_content(children)}</{tag}>")
+
+
+def _content(children: Iterable[Child]) -> str:
+    return "".join(map(_one, children))
 
 
 def _one(child: Child) -> str:
     if child is None or isinstance(child, Markup):
         return child or ""
-    return escape(child) if isinstance(child, str) else "".join(map(_one, child))
+    return escape(child) if isinstance(child, str) else _content(child)
 
 
 def _attribute(item: tuple[str, str | bool | None]) -> str:
