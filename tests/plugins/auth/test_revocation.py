@@ -2,6 +2,7 @@
 
 import base64
 import json
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 
@@ -159,6 +160,37 @@ async def test_after_a_reload_what_others_revoke_closes_what_was_open_before(app
         await database.awrite(lambda tables: note_change(tables, ada.uid, 1.0))
         with anyio.fail_after(10), pytest.raises(WebSocketClosed):
             await socket.receive()
+
+
+RELOADS = """
+import sys, anyio
+from pathlib import Path
+from pegboard import App
+from pegboard.testing import HttpClient
+
+async def main():
+    plugins = ["auth", "transport_http"]
+    async with App("board", project=Path(sys.argv[1]), plugins=plugins, mods=[]) as app:
+        client = HttpClient(app, headers={"host": "app.example"})
+        for _ in range(3):
+            (outcome,) = await app.reloader.reload("auth")
+            assert outcome.outcome == "reloaded", outcome
+            fields = {"name": "ada", "password": "wrong"}
+            assert (await client.post("/auth/sign-in", json=fields)).status == 401
+        with anyio.move_on_after(20):
+            while left := await app.reloader.settle():
+                await anyio.sleep(0.1)
+        print(left)
+
+anyio.run(main)
+"""
+
+
+def test_no_code_that_was_replaced_stays(tmp_path):
+    """In a process of its own: the tests here hold what they have imported."""
+    command = [sys.executable, "-c", RELOADS, str(tmp_path)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert (done.stdout, done.returncode) == ("[]\n", 0), done.stderr
 
 
 async def test_keys_that_have_ended_do_not_count_and_go(run_app):

@@ -132,8 +132,6 @@ class Actions:
             "/web/logoutS": self.sign_out,
         }
 
-    # -- signing in and out ----------------------------------------------------------------
-
     async def sign_in(self, visit: Visit) -> Outcome:
         """Begin a session of a browser."""
         exchange = visit.exchange
@@ -221,8 +219,6 @@ class Actions:
         value = await self._accounts.cookie(sid, uid)  # of the same session, with which it ends
         return Outcome(data=_shown(session), cookies=[self._session_cookie(visit, value)])
 
-    # -- at a provider ---------------------------------------------------------------------
-
     async def go_to_provider(self, visit: Visit) -> Outcome:
         """Send somebody to sign in elsewhere."""
         return await self._leave(visit, local_path(visit.text("next", ""), HOME))
@@ -269,8 +265,6 @@ class Actions:
 
     def _redirect_uri(self) -> str:
         return self._config.public_url.rstrip("/") + CALLBACK
-
-    # -- one's own account -----------------------------------------------------------------
 
     async def change_password(self, visit: Visit) -> Outcome:
         """Set another password."""
@@ -334,8 +328,6 @@ class Actions:
             raise NotFoundError("there is no such API key")
         return Outcome(told="The key was deleted.")
 
-    # -- administration --------------------------------------------------------------------
-
     async def add_user(self, visit: Visit) -> Outcome:
         """Make an account, and a link with which its owner sets the password."""
         actor = visit.exchange.actor(_admin(visit).user_id)
@@ -372,8 +364,6 @@ class Actions:
         account = await self._accounts.get(visit.text("uid"))
         code = await self._accounts.reset(account.uid, actor=actor)
         return self._with_link(visit, account, code)
-
-    # -- inside ----------------------------------------------------------------------------
 
     async def _welcome(self, visit: Visit, account: Account, onward: str) -> Outcome:
         """Begin a session in this browser; one that it had ends, so that none can be foisted."""

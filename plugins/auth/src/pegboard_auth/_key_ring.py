@@ -21,6 +21,9 @@ class _Ring(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     keys: tuple[SigningKey, ...]
 
 
+_read_ring = msgspec.json.Decoder(_Ring).decode
+
+
 class KeyRing:
     """The keys of one installation, read anew whenever their file was replaced. All of it blocks.
 
@@ -89,7 +92,7 @@ class KeyRing:
             msg = f"other users can read the signing keys: chmod 600 {path}"
             raise ConfigError(msg)
         try:
-            ring = msgspec.json.decode(path.read_bytes(), type=_Ring)
+            ring = _read_ring(path.read_bytes())
         except msgspec.MsgspecError as error:
             raise self._damaged() from error
         if not ring.keys or any(len(key.secret) < SECRET_BYTES for key in ring.keys):

@@ -98,8 +98,6 @@ class Site:
             response = await self._refusal(visit, error)
         await exchange.respond(response)
 
-    # -- which answer ----------------------------------------------------------------------
-
     async def _answer(self, visit: Visit) -> Response:
         exchange = visit.exchange
         asset = assets().by_path.get(exchange.path)
@@ -163,8 +161,6 @@ class Site:
             msg = "a page of another site may not act here; see the setting trusted_origins"
             raise ForbiddenError(msg)
 
-    # -- what a program, or a page, is told ------------------------------------------------
-
     async def _done(self, visit: Visit, outcome: Outcome) -> Response:
         exchange = visit.exchange
         if not exchange.is_form:
@@ -219,8 +215,6 @@ class Site:
         if path.startswith(f"{USERS}/") and session.level >= ADMIN:
             return self._users
         return None
-
-    # -- pages -----------------------------------------------------------------------------
 
     def _frame(self, visit: Visit, problem: str, done: Child) -> Frame:
         session = visit.session
@@ -289,8 +283,6 @@ class Site:
             await self._accounts.audit(EVENTS),
             session.user_id,
         )
-
-    # -- queries ---------------------------------------------------------------------------
 
     async def _is_valid(self, visit: Visit) -> dict[str, Any]:
         if visit.session.anonymous:

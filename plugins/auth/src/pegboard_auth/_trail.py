@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import unicodedata
-
-import msgspec
+from typing import NamedTuple
 
 from pegboard_auth._record import AuditEvent
 from pegboard_database import Changes, Rows
@@ -18,8 +17,11 @@ CHANGES_KEPT = 86_400.0  # seconds; a worker that was away for longer forgets al
 _logger = logging.getLogger("pegboard.auth.audit")
 
 
-class Actor(msgspec.Struct, frozen=True, kw_only=True):
+class Actor(NamedTuple):
     """Who does something, and from where.
+
+    Not a Struct, since the default of many functions is one: an instance with plain fields alone is
+    invisible to the garbage collector, and its class would outlive a reload.
 
     Attributes:
         uid: The account, `cli`, or empty for somebody unknown.

@@ -1,6 +1,8 @@
-"""The settings of `[plugins.auth]`."""
+"""The settings of `[plugins.auth]`.
 
-from __future__ import annotations
+Annotations are not strings here: the types of a setting are those of this code, whichever module
+has its name while it is reloaded.
+"""
 
 from typing import Annotated, Literal
 from urllib.parse import urlsplit

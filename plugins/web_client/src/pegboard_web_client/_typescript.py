@@ -142,9 +142,6 @@ def _enveloped(schema: Json) -> Any:
     return None
 
 
-# -- types -----------------------------------------------------------------------------------------
-
-
 def _type(schema: Any) -> str:
     """Return the TypeScript type of a JSON schema; what cannot be said is `unknown`."""
     if not isinstance(schema, Mapping):
@@ -204,9 +201,6 @@ def _joined(types: list[str], sign: str = " | ") -> str:
     if not different or (sign == " | " and _UNKNOWN in different):
         return _UNKNOWN
     return different[0] if len(different) == 1 else f"({sign.join(different)})"
-
-
-# -- source ----------------------------------------------------------------------------------------
 
 
 def _declaration(name: str, schema: Json) -> str:

@@ -16,8 +16,6 @@ const BODILESS = new Set(["GET", "HEAD", "DELETE"]);
 
 const config = { ...DEFAULTS };
 
-// -- results --------------------------------------------------------------------------------------
-
 /** What a call answers: the envelope of the server, or what went wrong on the way to it. */
 class Result {
   constructor({ origin = [], error = "none", result = null, info = null } = {}) {
@@ -92,8 +90,6 @@ function wrapApiResponse(value, dataType = null) {
   return isEnvelope(value) ? new Result(value) : Result.wrap(value, dataType);
 }
 
-// -- events ---------------------------------------------------------------------------------------
-
 /** Who listens to what. A listener that raises keeps no other from hearing. */
 class Events {
   #listeners = new Map();
@@ -159,8 +155,6 @@ function call(listener, ...payload) {
 }
 
 const events = new Events();
-
-// -- state ----------------------------------------------------------------------------------------
 
 /** Values by dotted keys, kept from one page to the next unless they are told not to be. */
 class State {
@@ -259,8 +253,6 @@ function keptNames() {
 
 const state = new State();
 
-// -- addresses and waiting ------------------------------------------------------------------------
-
 function addressOf(path, protocol = null) {
   const base = new URL(config.base || "/", document.baseURI ?? location.href);
   // a path is one of this server whatever stands in it: "//" begins no other address
@@ -297,8 +289,6 @@ class Backoff {
     this.#tries = 0;
   }
 }
-
-// -- calls ----------------------------------------------------------------------------------------
 
 /** Calls exports over HTTP. */
 class Api {
@@ -483,8 +473,6 @@ function reasonOf(error) {
 
 const api = new Api();
 
-// -- sockets --------------------------------------------------------------------------------------
-
 /** One WebSocket that comes back by itself; what is sent meanwhile waits. */
 class Connection {
   #socket = null;
@@ -653,8 +641,6 @@ const ws = {
     return (url === null ? [...connections.values()].at(-1) : connections.get(url)) ?? null;
   },
 };
-
-// -- event streams --------------------------------------------------------------------------------
 
 /**
  * Takes an event stream apart. Source: the HTML standard, section 9.2.6.
@@ -844,8 +830,6 @@ const sse = {
     return streams.get(url) ?? null;
   },
 };
-
-// -- the whole ------------------------------------------------------------------------------------
 
 let isReady = false;
 
