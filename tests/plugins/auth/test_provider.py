@@ -233,11 +233,11 @@ FORGERIES: dict[str, Callable[[dict[str, Any]], None]] = {
 }
 
 
-@pytest.mark.parametrize("forge", FORGERIES.values(), ids=FORGERIES)
-async def test_an_id_token_that_is_not_for_this_sign_in_is_refused(run_app, provider, forge):
-    provider.forge = forge
+async def test_an_id_token_that_is_not_for_this_sign_in_is_refused(run_app, provider):
     async with running(run_app, provider, sign_up=True) as app:
-        assert (await sign_in(app)).status == 401
+        for what, forge in FORGERIES.items():
+            provider.forge = forge
+            assert (await sign_in(app)).status == 401, what
         assert not await accounts_of(app).all()
 
 
