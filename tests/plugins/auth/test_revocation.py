@@ -10,6 +10,7 @@ import anyio
 import pytest
 
 from pegboard import App, Session
+from pegboard._plugin_reload import Wanted
 from pegboard.errors import InputError, NotFoundError
 from pegboard.testing import EventStreamClient, HttpClient, WebSocketClient, WebSocketClosed
 from pegboard_auth._key_ring import KeyRing
@@ -150,6 +151,7 @@ async def test_after_a_reload_what_others_revoke_closes_what_was_open_before(app
     ) as socket:
         outcome = await app.reloader.reload("auth")
         assert [each.outcome for each in outcome] == ["reloaded"], outcome
+        assert len(app.ws_connections("Me/room")) == 1, "a reload alone closes nothing"
         # as another process does it: nothing here is told
         database = reception_of(app)._database
         await database.awrite(
@@ -158,6 +160,19 @@ async def test_after_a_reload_what_others_revoke_closes_what_was_open_before(app
             )
         )
         await database.awrite(lambda tables: note_change(tables, ada.uid, 1.0))
+        with anyio.fail_after(10), pytest.raises(WebSocketClosed):
+            await socket.receive()
+
+
+@pytest.mark.usefixtures("_modules")
+async def test_when_accounts_are_taken_away_what_is_open_for_them_is_closed(app):
+    await make(app, "ada")
+    cookie = jar(await signed_in_response(app))
+    async with WebSocketClient(app).connect(
+        "/ws/Me/room", headers={**HOST, "cookie": cookie}
+    ) as socket:
+        wanted = Wanted(removed=("auth",))
+        await app.reloader._locked(lambda: app.reloader._plugins.run(wanted))
         with anyio.fail_after(10), pytest.raises(WebSocketClosed):
             await socket.receive()
 

@@ -63,6 +63,10 @@ class ChangeFeed:
         """Go on where another one was: sockets that it knew of are open still."""
         self.seq, self._looked_at = previous.seq, previous._looked_at
 
+    async def dismiss(self) -> None:
+        """Let whatever is open for anybody end: nobody will say any more who may stay."""
+        self._changed(await self._database.aread(everybody))
+
     async def run(self) -> None:
         """Follow the changes until cancelled: always, since sockets may be open."""
         while True:

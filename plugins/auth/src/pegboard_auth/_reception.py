@@ -61,6 +61,7 @@ class Reception:
         self.config = config
         self.cookies = CookieJar(config)
         self._database = database
+        self._is_followed = False
         self._cache = SessionCache(config.cached_sessions)
         self._feed = ChangeFeed(database, self._cache, self._tell)
         ring = KeyRing(Path(config.keys) if config.keys else _folder(app) / "keys.json")
@@ -105,12 +106,15 @@ class Reception:
                 tasks.start_soon(self._feed.run, name="changes of sessions")
                 tasks.start_soon(self._sweep, name="sweep of sessions")
                 yield
+                if not (self._is_followed or self.app.stopping.is_set()):
+                    await self._feed.dismiss()
                 tasks.cancel_scope.cancel()
         finally:
             withdraw()
 
     def follow_from(self, previous: Reception) -> None:
         """Miss no change that another one has not told of."""
+        previous._is_followed = True
         self._feed.follow_from(previous._feed)
 
     @property
