@@ -35,6 +35,8 @@ locks = FileLockManager(base.parent / "locks")
 handler = AdvancedFileHandler(base, lock_manager=locks)
 backups = BackupManager(base.parent / "backups", base_path=base, lock_manager=locks)
 handler.list_file_versions("x"), backups.list_backups()
+if act in {"prune", "restore"}:
+    handler.secure_write("x", "new" * 5000)
 with dying(int(sys.argv[1])):
     if act == "write":
         handler.secure_write("x", "new" * 5000)
@@ -164,7 +166,7 @@ def require_done(place: Place, act: str) -> None:
         "write": content == b"new" * 5000 and numbers == [1, 2],
         "version": numbers == [1, 2],
         "restore_version": content == FIRST and numbers == [1, 2],
-        "prune": numbers == [1],
+        "prune": numbers == [2],
         "backup": names == ["first", "second"],
         "restore": content == OLD,
         "restore_elsewhere": (place.folder / "elsewhere" / "big").exists(),
