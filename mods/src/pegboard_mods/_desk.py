@@ -75,7 +75,11 @@ class Desk:
         return await self.ask(self._look)
 
     async def watch(self) -> None:
-        """Tell everyone who looks what has changed, until the desk or the app closes."""
+        """Tell everyone who looks what has changed, until the desk or the app closes.
+
+        First, what killed processes have left is removed.
+        """
+        await self._tidy()
         last: Held | None = None
         while not self._closing.is_set() and not self._app.stopping.is_set():
             if self._app.ws_connections(self._channel):
@@ -89,6 +93,13 @@ class Desk:
         self._closing.set()
         self._bell.set()
         await to_thread.run_sync(self.service.close)
+
+    async def _tidy(self) -> None:
+        try:
+            await self.ask(self.service.prune)
+        except (PegboardError, OSError) as error:
+            if not self._closing.is_set():
+                _logger.warning("what is not kept stays until the next start: %s", error)
 
     async def _tell(self, last: Held | None) -> Held | None:
         try:

@@ -7,7 +7,9 @@ import sys
 import threading
 from pathlib import Path
 
+import anyio
 import pytest
+from anyio import to_thread
 
 from pegboard_files import (
     AdvancedFileHandler,
@@ -250,3 +252,15 @@ def test_a_lock_that_others_hold_is_waited_for_and_named(
     thread.join()
     with pytest.raises(MissingError):
         quick.secure_read("y")
+
+
+@pytest.mark.anyio
+async def test_who_waits_for_a_file_takes_no_thread_from_others(
+    handler: AdvancedFileHandler, base: Path, locks: FileLockManager
+) -> None:
+    async with anyio.create_task_group() as group, locks.acquire_lock(base / "x"):
+        for number in range(20):
+            group.start_soon(handler.secure_write_async, "x", str(number))
+        await anyio.wait_all_tasks_blocked()
+        assert to_thread.current_default_thread_limiter().borrowed_tokens == 0
+    assert len(handler.list_file_versions("x")) == 19

@@ -6,10 +6,9 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from anyio import to_thread
-
 from pegboard_files._batch import run_batch
 from pegboard_files._error import OptionError, translated
+from pegboard_files._thread import in_thread
 
 if TYPE_CHECKING:
     from pegboard_files._vault import Vault
@@ -44,7 +43,7 @@ class AsyncFileHandler:
             content = self._vault.read(file_path, algorithm="blake3", expected=None).content
             return content if mode == "rb" else content.decode("utf-8")
 
-        return await to_thread.run_sync(read)
+        return await in_thread(read)
 
     async def write_file(self, file_path: PathLike, content: str | bytes) -> int:
         """Replace the content of a file and return its bytes.
@@ -54,7 +53,7 @@ class AsyncFileHandler:
             WriteError: If it cannot be written; the old content stays.
         """
         data = content.encode("utf-8") if isinstance(content, str) else content
-        return await to_thread.run_sync(self._write, file_path, data)
+        return await in_thread(self._write, file_path, data)
 
     async def copy_file(self, source: PathLike, target: PathLike) -> int:
         """Give a file the content of another one and return its bytes.
@@ -69,7 +68,7 @@ class AsyncFileHandler:
             read = self._vault.read(source, algorithm="blake3", expected=None)
             return self._write(target, read.content)
 
-        return await to_thread.run_sync(copy)
+        return await in_thread(copy)
 
     async def process_files_batch(
         self,

@@ -8,10 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Any
 
-from anyio import to_thread
-
 from pegboard_durable import writing
 from pegboard_files._error import OptionError, translated
+from pegboard_files._thread import in_thread
 
 __all__ = ["AtomicFileOperations"]
 
@@ -71,7 +70,7 @@ class AtomicFileOperations:
             with cls.atomic_write(file_path, mode, encoding) as file:
                 file.write(content)
 
-        await to_thread.run_sync(write)
+        await in_thread(write)
 
 
 def _require_mode(mode: str) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from anyio import from_thread, to_thread
+from anyio import from_thread
 
 from pegboard_files._backup_run import BackupRun
 from pegboard_files._error import ExistsError, OptionError, translated
@@ -21,6 +21,7 @@ from pegboard_files._repository import Repository
 from pegboard_files._restore import Restore
 from pegboard_files._retention import Retention
 from pegboard_files._session import session
+from pegboard_files._thread import in_thread_of_backups
 from pegboard_files._vault import Vault
 from pegboard_files._verification import verify
 from pegboard_locking import FileLockManager
@@ -224,7 +225,7 @@ class BackupManager:
         """
         watch = partial(_cancellable, progress or _ignore)
         call = partial(self.create_backup, file_paths, backup_name, progress=watch)
-        return await to_thread.run_sync(call)
+        return await in_thread_of_backups(call)
 
     async def restore_backup_async(
         self,
@@ -250,7 +251,7 @@ class BackupManager:
             overwrite=overwrite,
             progress=watch,
         )
-        return await to_thread.run_sync(call)
+        return await in_thread_of_backups(call)
 
     @property
     def _repository(self) -> Repository:

@@ -7,11 +7,10 @@ import hmac
 import os
 from typing import BinaryIO
 
-from anyio import to_thread
-
 from pegboard_durable import open_file
 from pegboard_files._digest import Hasher, hasher
 from pegboard_files._error import OptionError, translated
+from pegboard_files._thread import in_thread
 
 __all__ = ["ALGORITHMS", "ChecksumCalculator", "checksum_of", "feed", "new_hasher"]
 
@@ -98,7 +97,7 @@ class ChecksumCalculator:
             MissingError: If there is no such file.
             WriteError: If it cannot be read.
         """
-        return await to_thread.run_sync(cls.calculate_checksum, file_path, algorithm, chunk_size)
+        return await in_thread(cls.calculate_checksum, file_path, algorithm, chunk_size)
 
     @classmethod
     def verify_integrity(

@@ -8,8 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from anyio import to_thread
-
 from pegboard.errors import PegboardError
 from pegboard_files._async_file import AsyncFileHandler
 from pegboard_files._awaitable import AwaitableDict
@@ -17,6 +15,7 @@ from pegboard_files._backup import BackupManager
 from pegboard_files._batch import run_batch
 from pegboard_files._error import FormatError, OptionError
 from pegboard_files._metadata import FileMetadata
+from pegboard_files._thread import in_thread
 from pegboard_files._vault import Vault, require_checksum, timestamp
 from pegboard_files._version import FileVersionManager
 from pegboard_locking import FileLockManager
@@ -163,7 +162,7 @@ class AdvancedFileHandler:
             PathError: If the path leads out of the folder.
             WriteError: If it cannot be written; the old content stays.
         """
-        return await to_thread.run_sync(
+        return await in_thread(
             self.secure_write, file_path, content, create_version, verify_integrity, algorithm
         )
 
@@ -184,7 +183,7 @@ class AdvancedFileHandler:
             PathError: If the path leads out of the folder.
         """
         call = partial(self.secure_read, file_path, verify_integrity, binary=binary)
-        return await to_thread.run_sync(call, expected_checksum, algorithm)
+        return await in_thread(call, expected_checksum, algorithm)
 
     async def async_batch_operations(
         self,

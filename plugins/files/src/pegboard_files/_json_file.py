@@ -6,9 +6,8 @@ import json
 import os
 from typing import Any
 
-from anyio import to_thread
-
 from pegboard_files._error import FormatError
+from pegboard_files._thread import in_thread
 from pegboard_files._vault import Vault, require_checksum, timestamp
 from pegboard_files._version import FileVersionManager
 from pegboard_locking import FileLockManager
@@ -118,9 +117,7 @@ class JsonFileHandler:
             TypeError: If JSON cannot hold it; nothing is written.
             WriteError: If it cannot be written; the old content stays.
         """
-        return await to_thread.run_sync(
-            self.write, file_path, data, create_version, verify_integrity
-        )
+        return await in_thread(self.write, file_path, data, create_version, verify_integrity)
 
     async def read_async(
         self,
@@ -134,4 +131,4 @@ class JsonFileHandler:
             MissingError: If there is no such file.
             FormatError: If it is no JSON.
         """
-        return await to_thread.run_sync(self.read, file_path, verify_integrity, expected_checksum)
+        return await in_thread(self.read, file_path, verify_integrity, expected_checksum)

@@ -6,11 +6,10 @@ import difflib
 import os
 from functools import partial
 
-from anyio import to_thread
-
 from pegboard_files._error import FormatError, translated
 from pegboard_files._metadata import FileMetadata
 from pegboard_files._retention import Retention
+from pegboard_files._thread import in_thread
 from pegboard_files._vault import Vault
 from pegboard_locking import FileLockManager
 
@@ -201,7 +200,7 @@ class FileVersionManager:
             PathError: If the path leads out of the folder.
         """
         call = partial(self.create_version, file_path, author=author, comment=comment)
-        return await to_thread.run_sync(call)
+        return await in_thread(call)
 
     async def restore_version_async(
         self, filename: PathLike, version: int, target_path: PathLike | None = None
@@ -212,7 +211,7 @@ class FileVersionManager:
             MissingError: If there is no such version.
             DamagedError: If it is damaged; the file stays as it is.
         """
-        return await to_thread.run_sync(self.restore_version, filename, version, target_path)
+        return await in_thread(self.restore_version, filename, version, target_path)
 
     def _lines(self, filename: PathLike, version: int | None) -> tuple[str, list[str]]:
         if version is None:
