@@ -7,8 +7,10 @@ from collections.abc import Callable
 import pytest
 
 from pegboard import App
+from pegboard.contracts.storage import every_key
 from pegboard.testing.plugin_suite import PluginSuite
-from pegboard_files import AdvancedFileHandler, PathError
+from pegboard_files import AdvancedFileHandler, PathError, VersionedStore
+from pegboard_storage import FileHandlerV2
 
 
 class TestPlugin(PluginSuite):
@@ -41,3 +43,23 @@ async def test_a_path_that_leads_out_is_the_fault_of_the_caller(
         assert str(app.data) not in result.info.help_text
         result = await app.call("Reader.read", name="nothing.txt")
         assert result.info.exec_code == 404
+
+
+@pytest.mark.anyio
+async def test_any_backend_can_keep_versions(pegboard_app: Callable[..., App]) -> None:
+    async with pegboard_app(plugins=["files", "storage", "storage_local"]) as app:
+
+        @app.export(mod_name="Notes")
+        async def note(text: str) -> str:
+            handler = FileHandlerV2("a.data", name="Notes", backend="versioned:local")
+            await handler.update(text=text).asave()
+            return str((await handler.aload()).to_dict()["text"])
+
+        for text in ("one", "two", "three"):
+            assert (await app.call("Notes.note", text)).get() == text
+        store = app.hooks.first("persist_file", app=app, file=None, backend="versioned:local")
+        assert isinstance(store, VersionedStore)
+        (key,) = every_key(store)
+        kept = [store.read_version(key, each.version) for each in store.versions(key)]
+        assert [text in content for text, content in zip((b"one", b"two"), kept, strict=True)]
+        assert app.hooks.first("persist_file", app=app, file=None, backend="versioned:none") is None

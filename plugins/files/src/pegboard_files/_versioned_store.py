@@ -138,6 +138,10 @@ class VersionedStore(Store):
         """
         return self.write(key, self.read_version(key, number))
 
+    def close(self) -> None:
+        """Close what versions keep open; the next call opens it again."""
+        self._history.close()
+
     def _change(self, key: FileKey, expected: str | None, change: _Change[T_co]) -> T_co:
         """Change a file once the content before is kept; nothing comes in between."""
         end = time.monotonic() + self.capabilities.deadline
