@@ -137,8 +137,12 @@ async def signed_in_response(app: App):
 @pytest.fixture
 def _modules() -> Iterator[None]:
     """Let the tests after a reload have the modules that they have imported."""
+    import pegboard_auth.plugin  # noqa: F401 - which an app would import first
+
     before = {name: each for name, each in sys.modules.items() if name.startswith("pegboard_auth")}
     yield
+    for name in [each for each in sys.modules if each.startswith("pegboard_auth")]:
+        del sys.modules[name]
     sys.modules.update(before)
 
 
