@@ -101,5 +101,10 @@ LOCK = (
     _contender("flock by hand", "lock_flock"),
     _contender("pegboard LockFolder", "lock_pegboard", "pegboard-locking"),
 )
-_GROUPS = (HTTP, SOCKET, CALL, CACHE, LOCK, CLOUD_S3, CLOUD_REDIS, SESSION)
+DURABLE = (
+    _contender("pegboard, SQLite", "jobs_pegboard", "pegboard-jobs"),
+    _contender("pegboard, PostgreSQL", "jobs_pegboard", "pegboard-jobs", "psycopg"),
+    _contender("procrastinate, PostgreSQL", "jobs_procrastinate", "procrastinate", "psycopg"),
+)
+_GROUPS = (DURABLE, HTTP, SOCKET, CALL, CACHE, LOCK, CLOUD_S3, CLOUD_REDIS, SESSION)
 ALL = {contender.key: contender for group in _GROUPS for contender in group}

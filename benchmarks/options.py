@@ -14,6 +14,7 @@ SUITES = (
     "call",
     "cache",
     "lock",
+    "jobs",
     "session",
     "files",
     "storage",
