@@ -105,6 +105,8 @@ class LocalEngine:
         self.missing: frozenset[str] = frozenset()
         self._counts: Counter[str] = Counter()
         self._busy = 0
+        self._has_new = False
+        self._is_working = False
         self._freed = anyio.Event()
 
     # -- JobEngine ---------------------------------------------------------------------------
@@ -113,6 +115,9 @@ class LocalEngine:
         """Keep a draft; see `JobEngine.submit`."""
         job = await self._ledger.store.create(draft)
         self._counts["submitted"] += 1
+        if self._is_working and (draft.order is None or draft.order.run_at is None):
+            self._has_new = True  # no need to ask the store whether something is due
+            self._ledger.store.watch.wake()
         return job
 
     async def cancel(self, uuid: UUID) -> Job:
@@ -152,6 +157,7 @@ class LocalEngine:
     async def _dispatch(self, jobs: TaskGroup) -> None:
         """Take what is due whenever there is room, from when all mods are loaded till the stop."""
         await self._app.started.wait()
+        self._is_working = True
         while True:
             try:
                 await self._dispatch_once(jobs)
@@ -168,16 +174,22 @@ class LocalEngine:
         if free <= 0:
             await self._next_freed()
             return
-        time = now()
-        last, is_due, later = await self._ledger.store.read(_state, time)
+        if self._has_new:
+            self._has_new = False
+            await self._begin(jobs, free)
+            return
+        last, is_due, later = await self._ledger.store.read(_state, now())
         if is_due:
-            for job in await self._claim(free):
-                self._busy += 1
-                self._counts["started"] += 1
-                jobs.start_soon(self._run, job, name=f"job {job.number}")
+            await self._begin(jobs, free)
         # what stays is full at the moment, or belongs to others: an event says when that changes
         pause = LONGEST_WAIT if later is None else min(max(later - now(), 0), LONGEST_WAIT)
         await self._wait(last, pause)
+
+    async def _begin(self, jobs: TaskGroup, free: int) -> None:
+        for job in await self._claim(free):
+            self._busy += 1
+            self._counts["started"] += 1
+            jobs.start_soon(self._run, job, name=f"job {job.number}")
 
     async def _claim(self, free: int) -> list[Job]:
         """Take what is due and can run here; what is taken is begun, even while the app stops."""
@@ -198,8 +210,9 @@ class LocalEngine:
         return jobs
 
     async def _wait(self, last: int, pause: float) -> None:
-        """Wait for an event in the store, or for the time."""
-        await self._ledger.store.watch.wait(last, timeout=pause)
+        """Wait for an event in the store, for something submitted here, or for the time."""
+        if not self._has_new:
+            await self._ledger.store.watch.wait(last, timeout=pause)
 
     async def _next_freed(self) -> None:
         self._freed = anyio.Event()

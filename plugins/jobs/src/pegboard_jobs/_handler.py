@@ -149,7 +149,7 @@ class AsyncDatabaseHandler:
 
         An end is noted, and recorded when the block ends.
         """
-        later, fence = tracked.ledger.record_later, tracked.job.fence
+        later, fence = self.ledger.record_later, tracked.job.fence
         if status.is_terminal:
             tracked.end_as(status, f"its signal said {status.name}")
         if status.is_terminal or status is JobStatus.RUNNING:

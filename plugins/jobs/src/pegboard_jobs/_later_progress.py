@@ -29,10 +29,11 @@ class LaterProgress:
     """Keeps the newest progress of jobs, and writes it in a thread of its own.
 
     Args:
-        write: Records the progress of a job with its fence; blocks.
+        write: Records the progress of a job with its fence, and blocks; without it, what is kept
+            waits for whoever takes it.
     """
 
-    def __init__(self, write: Callable[[UUID, int, JobProgress], None]) -> None:
+    def __init__(self, write: Callable[[UUID, int, JobProgress], None] | None = None) -> None:
         self._write = write
         self._newest: dict[UUID, tuple[int, JobProgress]] = {}
         self._lock = Condition()
@@ -41,7 +42,7 @@ class LaterProgress:
 
     def keep(self, tracked: Tracked, progress: JobProgress) -> None:
         """Write this soon, unless something newer is said meanwhile."""
-        is_first = not self._newest
+        is_first = not self._newest and self._write is not None
         self._newest[tracked.uuid] = (tracked.job.fence, progress)
         if is_first:
             with self._lock:
@@ -64,13 +65,14 @@ class LaterProgress:
             self._thread.join()
 
     def _run(self) -> None:
-        while self._ready():
+        write = self._write
+        while write is not None and self._ready():
             for job in list(self._newest):
                 found = self._newest.pop(job, None)
                 if found is None:
                     continue
                 try:
-                    self._write(job, *found)
+                    write(job, *found)
                 except UnavailableError:
                     self._newest.setdefault(job, found)
                 except PegboardError as error:  # the job's own code is told when it ends

@@ -150,33 +150,60 @@ class Ledger:
         self.record_later(create, draft, this_process())
         return _job_of(draft)
 
-    async def end(self, work: Callable[[Changes], Job]) -> Job | None:
+    async def end(self, end: Callable[[Changes], Job]) -> Job | None:
         """Record how a job has ended; if the store is away, as soon as it is back: then None.
 
         Raises:
             ConflictError: If the job was taken over, or its end is known already.
         """
         if len(self.pending):
-            self.record_later(work)
+            self.record_later(end)
             await to_thread.run_sync(self.pending.drain, DRAIN_TIMEOUT)
             return None
         try:
-            return await self.store.write(work)
+            return await self.store.write(end)
         except UnavailableError:
-            self.record_later(work)
+            self.record_later(end)
             return None
 
-    def end_blocking(self, work: Callable[[Changes], Job]) -> Job | None:
+    def end_blocking(self, end: Callable[[Changes], Job]) -> Job | None:
         """Do what `end` does, from a thread that may block."""
         if len(self.pending):
-            self.record_later(work)
+            self.record_later(end)
             self.pending.drain(DRAIN_TIMEOUT)
             return None
         try:
-            return self.store.write_blocking(work)
+            return self.store.write_blocking(end)
         except UnavailableError:
-            self.record_later(work)
+            self.record_later(end)
             return None
+
+    def end_later(self, end: Callable[[Changes], Job]) -> None:
+        """Record how a job has ended, after all that waits already."""
+        self.record_later(end)
+
+    async def write(self, work: Any, job: UUID, /, *args: Any, **kwargs: Any) -> Any:
+        """Record something about a job and return the record.
+
+        Raises:
+            ConflictError: If the job was taken over.
+            UnavailableError: If the store is away.
+        """
+        return await self.store.write(work, job, *args, **kwargs)
+
+    async def note(self, work: Any, job: UUID, /, *args: Any, **kwargs: Any) -> None:
+        """Record something about a job; if the store is away, as soon as it is back.
+
+        Raises:
+            ConflictError: If the job was taken over.
+        """
+        if len(self.pending):
+            self.record_later(work, job, *args, **kwargs)
+            return
+        try:
+            await self.store.write(work, job, *args, **kwargs)
+        except UnavailableError:
+            self.record_later(work, job, *args, **kwargs)
 
     async def abandon(self, uuid: UUID) -> None:
         """End a job whose block is not entered after all, if it was made."""

@@ -18,9 +18,10 @@ from pegboard.contracts.job import (
     JobOrder,
     JobQuery,
     JobStatus,
+    JobStore,
     RetryPolicy,
 )
-from pegboard.errors import InputError
+from pegboard.errors import ConfigError, InputError
 from pegboard_jobs import (
     _event_table,
     _file_table,
@@ -29,7 +30,9 @@ from pegboard_jobs import (
     _queue_table,
     _value_table,
 )
+from pegboard_jobs._books import Books
 from pegboard_jobs._file_table import File, Role
+from pegboard_jobs._guest_books import GuestBooks
 from pegboard_jobs._handler import AsyncDatabaseHandler
 from pegboard_jobs._ledger import Ledger
 from pegboard_jobs._project_table import DEFAULT_PROJECT, Project
@@ -61,6 +64,8 @@ class Jobs:
         self.ledger = ledger
         self._app = app
         self._engine = engine
+        self._stores: dict[UUID, JobStore] = {}
+        self._guests: dict[int, GuestBooks] = {}
 
     # -- tracking ----------------------------------------------------------------------------
 
@@ -88,8 +93,8 @@ class Jobs:
         """
         around = current_job()
         if project is None:
-            is_ours = around is not None and around.ledger is self.ledger
-            project = around.job.project if around is not None and is_ours else DEFAULT_PROJECT
+            is_known = around is not None and around.ledger in {self.ledger, *self._guests.values()}
+            project = around.job.project if around is not None and is_known else DEFAULT_PROJECT
         draft = JobDraft(
             project=project,
             task_name=task_name or title,
@@ -100,7 +105,33 @@ class Jobs:
             owner=current_session().user_id,
             tags=tuple(tags),
         )
-        return Tracking(self.ledger, draft)
+        return Tracking(self._books(project), draft)
+
+    def store(self, project: UUID = DEFAULT_PROJECT) -> JobStore:
+        """Return where the jobs of a project are tracked, as the hook `track_job` says.
+
+        Raises:
+            PegboardError: If a plugin refuses.
+        """
+        store = self._stores.get(project)
+        if store is None:
+            store = self._app.hooks.first("track_job", app=self._app, project=str(project))
+            store = self._stores[project] = store or self.ledger.store
+        return store
+
+    def forget_stores(self) -> None:
+        """Ask again where jobs are tracked: plugins have changed."""
+        self._stores.clear()
+        self._guests.clear()
+
+    def _store_of(self, project: UUID | None) -> JobStore:
+        return self.ledger.store if project is None else self.store(project)
+
+    def _books(self, project: UUID) -> Books:
+        store = self.store(project)
+        if store is self.ledger.store:
+            return self.ledger
+        return self._guests.setdefault(id(store), GuestBooks(store))
 
     @property
     def current(self) -> Tracked | None:
@@ -108,7 +139,14 @@ class Jobs:
         return current_job()
 
     def handler(self, project: UUID | str = DEFAULT_PROJECT) -> AsyncDatabaseHandler:
-        """Return the documented handler for a project."""
+        """Return the documented handler for a project.
+
+        Raises:
+            ConfigError: If the jobs of the project are tracked by another plugin.
+        """
+        if self.store(UUID(str(project))) is not self.ledger.store:
+            msg = f"project {project} is tracked by another plugin: use app.jobs.track(project=...)"
+            raise ConfigError(msg)
         return AsyncDatabaseHandler(project, ledger=self.ledger)
 
     # -- running -----------------------------------------------------------------------------
@@ -296,7 +334,8 @@ class Jobs:
 
     async def list(self, query: JobQuery | None = None, **wanted: Any) -> Sequence[Job]:
         """Return jobs, the newest first; keywords are the fields of `JobQuery`."""
-        return await self.ledger.store.list(query or JobQuery(**wanted))
+        query = query or JobQuery(**wanted)
+        return await self._store_of(query.project).list(query)  # type: ignore[return-value]  # as above
 
     async def tree(self, job: UUID) -> Sequence[Job]:
         """Return a job and all that are nested in it, oldest first.
@@ -308,7 +347,7 @@ class Jobs:
 
     async def counts(self, project: UUID | None = None) -> dict[JobStatus, int]:
         """Return how many jobs have each status."""
-        return await self.ledger.store.counts(project)
+        return await self._store_of(project).counts(project)
 
     async def events(
         self, after: int = 0, *, job: UUID | None = None, limit: int = 500
@@ -328,7 +367,7 @@ class Jobs:
         self, after: int = 0, *, job: UUID | None = None, project: UUID | None = None
     ) -> AsyncGenerator[JobEvent, None]:
         """Yield events, those that are there and then live ones, without a gap."""
-        return self.ledger.store.follow(after, job=job, project=project)
+        return self._store_of(project).follow(after, job=job, project=project)
 
     async def last_event(self) -> int:
         """Return the number of the last event."""

@@ -13,7 +13,7 @@ from uuid import UUID
 from anyio import to_thread
 
 from pegboard.contracts.job import JobFailure, JobProgress, JobStatus
-from pegboard.errors import PegboardError, UnavailableError
+from pegboard.errors import PegboardError
 from pegboard_jobs import _file_table, _job_table, _value_table
 from pegboard_jobs._digest import digest_of
 from pegboard_jobs._file_table import Directory, File
@@ -22,7 +22,7 @@ from pegboard_jobs._record import Job
 from pegboard_jobs._text import clean
 
 if TYPE_CHECKING:
-    from pegboard_jobs._ledger import Ledger
+    from pegboard_jobs._books import Books
 
 __all__ = ["VARIABLE", "Tracked"]
 
@@ -42,7 +42,7 @@ class Tracked:
         result: What a durable job answers.
     """
 
-    def __init__(self, ledger: Ledger, job: Job) -> None:
+    def __init__(self, ledger: Books, job: Job) -> None:
         self.job = job
         self._progress_at = -PROGRESS_PERIOD
         self.is_stale = False
@@ -61,7 +61,7 @@ class Tracked:
         return self.job.number
 
     @property
-    def ledger(self) -> Ledger:
+    def ledger(self) -> Books:
         """Where it is recorded."""
         return self._ledger
 
@@ -112,7 +112,7 @@ class Tracked:
         """
         place = await to_thread.run_sync(lambda: Path(path).resolve())
         digest = await to_thread.run_sync(digest_of, place)
-        return await self._ledger.store.write(
+        file: File = await self._ledger.write(
             _file_table.add,
             self.uuid,
             place,
@@ -123,6 +123,7 @@ class Tracked:
             annotation=annotation,
             fence=self.job.fence,
         )
+        return file
 
     async def input(self, file: UUID | File, param_name: str) -> None:
         """Note that the job uses a file that was registered before.
@@ -149,13 +150,8 @@ class Tracked:
         """Record something on the way; a store that is away is told later."""
         if self.is_stale:
             return
-        if len(self._ledger.pending):
-            self._ledger.record_later(work, self.uuid, *args, fence=self.job.fence, **kwargs)
-            return
         try:
-            await self._ledger.store.write(work, self.uuid, *args, fence=self.job.fence, **kwargs)
-        except UnavailableError:
-            self._ledger.record_later(work, self.uuid, *args, fence=self.job.fence, **kwargs)
+            await self._ledger.note(work, self.uuid, *args, fence=self.job.fence, **kwargs)
         except _job_table.StaleError as error:
             self.lost(error)
 

@@ -13,7 +13,6 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
-from functools import partial
 from types import TracebackType
 from uuid import UUID
 
@@ -24,8 +23,9 @@ from anyio.lowlevel import current_token
 from pegboard.contracts.job import JobDraft, JobFailure, JobStatus
 from pegboard.errors import ConflictError, NotFoundError, PegboardError
 from pegboard_database import Changes
-from pegboard_jobs import _job_table
-from pegboard_jobs._ledger import Ledger, Look
+from pegboard_jobs._books import Books
+from pegboard_jobs._end import End
+from pegboard_jobs._ledger import Look
 from pegboard_jobs._post import poster
 from pegboard_jobs._record import Job, now
 from pegboard_jobs._text import clean, text_of
@@ -40,8 +40,7 @@ _logger = logging.getLogger("pegboard.jobs")
 
 _current: ContextVar[Tracked | None] = ContextVar("pegboard_job", default=None)
 
-Work = Callable[[Changes], Job]
-Ending = Callable[[Job, JobStatus, JobFailure | None], Work]
+Ending = Callable[[Job, JobStatus, JobFailure | None], Callable[[Changes], Job]]
 """Makes the piece of work that records an end."""
 
 
@@ -68,7 +67,7 @@ class Tracking:
 
     def __init__(
         self,
-        ledger: Ledger,
+        ledger: Books,
         draft: JobDraft | None,
         *,
         job: Job | None = None,
@@ -81,7 +80,7 @@ class Tracking:
         self._draft = draft
         self._job = job
         self._look = look
-        self._ending = ending or _usual_ending
+        self._ending = ending
         self._scope: anyio.CancelScope | None = None  # none in a plain thread
         self._token: Token[Tracked | None] | None = None
 
@@ -126,15 +125,15 @@ class Tracking:
         return swallowed
 
     async def _record_end(self, tracked: Tracked, error: BaseException | None) -> None:
-        work = self._work(tracked, error)
+        end = self._end(tracked, error)
         with anyio.move_on_after(END_TIMEOUT, shield=True) as limit:
             try:
-                tracked.job = await self._ledger.end(work) or tracked.job
+                tracked.job = await self._ledger.end(end) or tracked.job
             except PegboardError as refusal:
                 tracked.lost(refusal)
         if limit.cancelled_caught:
             _logger.warning("the end of job %s is recorded late", tracked.number)
-            self._ledger.record_later(work)
+            self._ledger.end_later(end)
 
     def __enter__(self) -> Tracked:
         """Begin, in a thread that may block.
@@ -158,7 +157,7 @@ class Tracking:
     ) -> None:
         tracked = self._leave()
         try:
-            tracked.job = self._ledger.end_blocking(self._work(tracked, error)) or tracked.job
+            tracked.job = self._ledger.end_blocking(self._end(tracked, error)) or tracked.job
         except PegboardError as refusal:
             tracked.lost(refusal)
 
@@ -202,26 +201,18 @@ class Tracking:
         _current.reset(self._token)
         return self.tracked
 
-    def _work(self, tracked: Tracked, error: BaseException | None) -> Work:
-        """Return the piece of work that records the end of the block."""
+    def _end(self, tracked: Tracked, error: BaseException | None) -> End:
         status, failure = tracked.outcome or (JobStatus.FINISHED, None)
         if error is not None:
             status, failure = failure_of(error)
-        end = self._ending(tracked.job, status, failure)
-        progress = self._ledger.later_progress.take(tracked.uuid)
-        if progress is None:
-            return end
-
-        def work(changes: Changes) -> Job:
-            fence = tracked.job.fence
-            _job_table.report(changes, tracked.uuid, fence=fence, progress=progress)
-            return end(changes)
-
-        return work
-
-
-def _usual_ending(job: Job, status: JobStatus, failure: JobFailure | None) -> Work:
-    return partial(_job_table.end, job=job, status=status, failure=failure, finish_time=now())
+        return End(
+            job=tracked.job,
+            status=status,
+            failure=failure,
+            time=now(),
+            progress=self._ledger.later_progress.take(tracked.uuid),
+            work=self._ending and self._ending(tracked.job, status, failure),
+        )
 
 
 def failure_of(error: BaseException) -> tuple[JobStatus, JobFailure]:
@@ -267,7 +258,7 @@ def inside(tracked: Tracked) -> Iterator[None]:
         _current.reset(token)
 
 
-def parent_for(ledger: Ledger) -> UUID | None:
+def parent_for(ledger: Books) -> UUID | None:
     """Return the job of a store that this code runs in, or that this process works for."""
     tracked = _current.get()
     if tracked is not None:

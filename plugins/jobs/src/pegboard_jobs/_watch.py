@@ -43,6 +43,13 @@ class Watch:
                 self._is_poked = True
                 self._lock.notify()
 
+    def wake(self) -> None:
+        """Let all who wait look for themselves."""
+        with self._lock:
+            waiting, self._waiting = self._waiting, []
+        for each in waiting:
+            each.wake()
+
     async def wait(self, after: int, *, timeout: float | None = None) -> bool:
         """Wait for an event with a number above `after`; False if none comes, or not in time."""
         waiter = _Waiter(after)

@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 from anyio import to_thread
 
 from pegboard import HealthCheck, hookimpl
-from pegboard.contracts.job import JobEngine
+from pegboard.contracts.job import JobEngine, JobStore
 from pegboard_jobs._default import offered, withdrawn
 from pegboard_jobs._engine import LocalEngine
 from pegboard_jobs._errand import attend, tidy
@@ -62,6 +62,16 @@ class JobsPlugin:
         if options.background:
             return BackgroundLayer(self._jobs[app], export)
         return TrackLayer(self._jobs[app], export) if options.job else None
+
+    @hookimpl(trylast=True)
+    def track_job(self, app: App, project: str) -> JobStore | None:
+        """Track the jobs of every project that no other plugin wants."""
+        return self._jobs[app].ledger.store
+
+    @hookimpl
+    def reloaded(self, app: App) -> None:
+        """Ask again where jobs are tracked."""
+        self._jobs[app].forget_stores()
 
     @hookimpl
     def cli_commands(self) -> Sequence[click.Command]:
