@@ -9,6 +9,7 @@ import random
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -272,25 +273,32 @@ def test_a_segment_that_was_cut_off_takes_along_nothing_that_lies_elsewhere(
     again.close()
 
 
-def test_copies_are_on_the_device_before_the_index_leads_there(
+def test_the_index_leads_to_nothing_that_is_not_on_the_device(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Neither what waits for a commit, nor a copy, nor what a writer that died has left."""
     archive = Archive(tmp_path / "archive", segment_size=1)
-    with session(archive) as kept:
-        for seed in range(4):
-            kept.commit(archive.key("a"), kept.put(noise(seed, 20_000)))
-    drop(archive, archive.key("a"), [1, 2, 3])
-    synced = []
-    append = Segments.append
+    told: list[str] = []
+    add = Index.add
 
-    def see(self: Segments, number: int, offset: int, data: bytes, *, is_synced: bool) -> None:
-        synced.append(is_synced)
-        append(self, number, offset, data, is_synced=is_synced)
+    def see(self: Index, *args: Any, **keywords: Any) -> None:
+        told.append("index")
+        add(self, *args, **keywords)
 
-    monkeypatch.setattr(Segments, "append", see)
-    assert compact(archive, lambda _session, _key, _number, content: [content]) > 0
-    assert synced
-    assert all(synced)
+    monkeypatch.setattr(Index, "add", see)
+    with fault.watching(told.append):
+        with session(archive) as kept:
+            for seed in range(4):
+                kept.put(noise(seed, 20_000))
+                kept.flush()
+                kept.commit(archive.key("a"), archive.id_of(noise(seed, 20_000)))
+        drop(archive, archive.key("a"), [1, 2, 3])
+        compact(archive, lambda _session, _key, _number, content: [content])
+        archive.rebuild()
+    steps = [each for each in told if each in {"write", "fsync", "index"}]
+    assert steps.count("index") > 10
+    before = [steps[at - 1] for at, each in enumerate(steps) if each == "index"]
+    assert "write" not in before
     archive.close()
 
 

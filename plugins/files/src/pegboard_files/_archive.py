@@ -5,6 +5,7 @@ it has not seen yet, because another process wrote it or this one died, it catch
 
 Invariants:
 - An entry is appended after the objects that it names, and acknowledged when all of it is synced.
+- The index leads to nothing that is not synced.
 - Appends hold the lock `append`. Whoever may still name an object holds the lock `use`, shared;
   removing objects holds it alone.
 - What follows damage at the end of a segment goes to a new segment, so nothing is ever overwritten.
@@ -128,19 +129,21 @@ class Archive:
                 self._catch_up()
             yield
 
-    def append(self, records: Sequence[tuple[Meta, bytes]], *, is_synced: bool) -> None:
+    def append(self, records: Sequence[tuple[Meta, bytes]]) -> None:
         """Append packed records and take them into the index; the lock `append` is held.
+
+        The index learns of them when they are on the device: after a power cut it leads nowhere
+        else, and what it knows need not be kept again.
 
         Args:
             records: What each says, and its bytes.
-            is_synced: Whether to return only when they, and all before, are on the device.
 
         Raises:
             OSError: If they cannot be written; none of them is acknowledged then.
         """
         data = b"".join(packed for _, packed in records)
         number, offset = self._room_for(len(data))
-        self.segments.append(number, offset, data, is_synced=is_synced)
+        self.segments.append(number, offset, data)
         self.index.add(number, _found(records, offset), scanned=offset + len(data))
 
     def rebuild(self) -> None:
@@ -246,6 +249,7 @@ class Archive:
     def _read_in(self, number: int, start: int) -> None:
         batch: list[Found] = []
         end, is_damaged = start, False
+        self.segments.sync(number)  # whoever wrote it may have died before it did so
         with self.segments.open(number) as file:
             for found in scan(file, number, start):
                 end = found.offset + found.size

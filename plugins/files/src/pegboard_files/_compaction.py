@@ -28,7 +28,7 @@ def drop(archive: Archive, key: bytes, numbers: Sequence[int]) -> None:
     """
     with translated(), archive.using(), archive.appending():
         meta = Drop(key=key, numbers=list(numbers), last=archive.index.last_number(key))
-        archive.append([(meta, pack(meta))], is_synced=True)
+        archive.append([(meta, pack(meta))])
 
 
 def compact(archive: Archive, references: References) -> int:
@@ -86,10 +86,10 @@ def _rewrite(archive: Archive, number: int, live: set[bytes]) -> None:
                 batch.append((found.meta, file.read(found.size)))
                 size += found.size
                 if size > _STEP:
-                    archive.append(batch, is_synced=True)
+                    archive.append(batch)
                     batch, size = [], 0
             if batch:
-                archive.append(batch, is_synced=True)
+                archive.append(batch)
         archive.index.remove_segment(number)
         archive.segments.remove(number)
 

@@ -95,11 +95,10 @@ class Segments:
             msg = f"{self.path(number)} is missing; put it back, or verify to see what is lost"
             raise DamagedError(msg) from error
 
-    def append(self, number: int, offset: int, data: bytes, *, is_synced: bool) -> None:
+    def append(self, number: int, offset: int, data: bytes) -> None:
         """Add to the end of a segment, which is at `offset`; at 0, begin it.
 
-        What was appended before without a sync is on the device with the next sync, since a segment
-        is begun when the one before is.
+        It is on the device when this returns.
 
         Raises:
             OSError: If that is not possible; what was written of it is taken back, if it can be.
@@ -111,16 +110,12 @@ class Segments:
             fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
             try:
                 _write(fd, data, offset)
-                if is_synced:
-                    os.fsync(fd)
+                os.fsync(fd)
             finally:
                 os.close(fd)
 
     def sync(self, number: int) -> None:
-        """Return when all that was appended is on the device.
-
-        Args:
-            number: The last segment.
+        """Return when all of a segment is on the device.
 
         Raises:
             OSError: If the device does not take it.
@@ -129,8 +124,6 @@ class Segments:
             _sync(self.path(number))
 
     def _begin(self, number: int) -> None:
-        if self.size(number - 1) is not None:
-            _sync(self.path(number - 1))
         self.path(number).touch(mode=0o600)
         _sync(self.folder)
 

@@ -123,7 +123,7 @@ class Session:
             sealed = self._sealed(content, key + number.to_bytes(8, "big"))
             entry = EntryRecord(key=key, number=number, content=sealed)
             self._pending.append((entry, pack(entry)))
-            self._append(is_synced=True)
+            self._append()
             return number
 
     def opened(self, key: bytes, number: int, content: bytes) -> bytes:
@@ -138,14 +138,14 @@ class Session:
             raise DamagedError(f"entry {number} cannot be read: {error}") from error
 
     def flush(self) -> None:
-        """Append what waits, without waiting for the device.
+        """Append what waits.
 
         Raises:
             OSError: If it cannot be written.
         """
         if self._pending:
             with self._archive.appending():
-                self._append(is_synced=False)
+                self._append()
 
     def _damaged(self, place: Place, what: str) -> DamagedError:
         path = self._archive.segments.path(place.segment)
@@ -159,11 +159,11 @@ class Session:
             return self._archive.index.find(id)
         return place
 
-    def _append(self, *, is_synced: bool) -> None:
+    def _append(self) -> None:
         if self.is_broken:
             raise WriteError("what was kept before could not be written; begin anew")
         self.is_broken = True  # until it is written
-        self._archive.append(self._pending, is_synced=is_synced)
+        self._archive.append(self._pending)
         self._pending = []
         self._pending_size = 0
         self.is_broken = False
