@@ -14,6 +14,7 @@ import pytest
 from pegboard import App, hookimpl
 from pegboard._mod_reload import parts_of
 from pegboard.errors import NotFoundError
+from pegboard.testing import retired
 
 pytestmark = pytest.mark.anyio
 
@@ -421,3 +422,82 @@ def test_parts_are_as_small_as_links_allow():
     assert sorted(map(sorted, parts_of("abcdef", links))) == [["a", "b", "c"], ["d", "e"], ["f"]]
     assert parts_of("", links) == []
     assert parts_of("cab", {"a": ["c"], "b": ["c"], "c": []}) == [frozenset("abc")]
+
+
+async def test_types_of_new_code_are_its_own_before_it_serves(app, write):
+    source = """
+    from __future__ import annotations
+    import msgspec
+    class Item(msgspec.Struct):
+        number: int = 0
+    class Box(msgspec.Struct):
+        item: Item
+    PLAIN = Item()
+    def opened():
+        return isinstance(msgspec.json.decode(b'{"item": {}}', type=Box).item, Item)
+    @export(initial=True)
+    def start(state):
+        state.first = opened()
+    @export()
+    def f(state): return state.first, opened()
+    """
+    path = write("a.py", source.replace("from __future__ import annotations", ""))
+    path.write_text("from __future__ import annotations\n" + path.read_text())
+    async with app:
+        for _ in range(3):
+            path.write_text(path.read_text() + "#\n")
+            await app.reloader.follow([path])
+            assert (await app.call("a.f")).get() == (True, True)
+        await retired(app)
+
+
+async def test_a_state_is_as_it_was_when_its_handover_fails(app, write):
+    kept = "@export()\ndef add(state):\n    state.items = [*getattr(state, 'items', []), 1]\n"
+    kept += "    return len(state.items)\n"
+    path = write("a.py", kept)
+    async with app:
+        await app.call("a.add")
+        write("a.py", "@export(handover=True)\ndef take(state):\n    state.items.clear(); 1 / 0\n")
+        (outcome,) = await app.reloader.follow([path])
+        assert outcome.outcome == "rejected"
+        assert (await app.call("a.add")).get() == 2
+
+
+async def test_a_state_that_cannot_be_copied_is_named(app, write):
+    path = write("a.py", "@export()\ndef f(state):\n    state.gate = (n for n in ())\n")
+    async with app:
+        await app.call("a.f")
+        write("a.py", "@export(handover=True)\ndef take(state): ...\n")
+        (outcome,) = await app.reloader.follow([path])
+        assert "gate cannot be copied" in outcome.reason
+
+
+async def test_a_slow_dependency_is_imported_while_everything_is_in_its_place(
+    app, write, project, monkeypatch
+):
+    slow = project / "site"
+    slow.mkdir()
+    (slow / "slowly.py").write_text("import sys\nSEEN = SERVING in sys.modules\n")
+    monkeypatch.syspath_prepend(slow)
+    path = write("a.py", "@export()\ndef f(): return 1")
+    async with app:
+        home = app.mods.generations["a"].edition.unit
+        (slow / "slowly.py").write_text(f"import sys\nSEEN = {home!r} in sys.modules\n")
+        write("a.py", "import slowly\n@export()\ndef f(): return slowly.SEEN")
+        await app.reloader.follow([path])
+        assert (await app.call("a.f")).get() is True
+    sys.modules.pop("slowly")
+
+
+async def test_new_code_that_never_begins_is_given_up_when_the_next_change_comes(app, write):
+    path = write("a.py", "@export()\ndef f(): return 1")
+    async with app, anyio.create_task_group() as group:
+        waits = "    app.state('a').waits = True\n    await anyio.sleep_forever()"
+        write("a.py", f"import anyio\n@export(initial=True)\nasync def start(app: App):\n{waits}")
+        group.start_soon(app.reloader.follow, [path])
+        with anyio.fail_after(5):
+            while not hasattr(app.state("a"), "waits"):
+                await anyio.lowlevel.checkpoint()
+        write("a.py", "@export()\ndef f(): return 3")
+        await app.reloader.follow([path])
+        assert (await app.call("a.f")).get() == 3

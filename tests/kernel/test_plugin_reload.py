@@ -251,6 +251,26 @@ async def test_a_plugin_hands_over_what_it_has(project, install_greeter):
         await nothing_left(app)
 
 
+async def test_nothing_is_taken_over_when_somebody_else_refuses(project, install_greeter, caplog):
+    taking = GREETER.replace(
+        "plugin = Plugin()",
+        "    @hookimpl\n    def hand_over(self, app, previous):\n"
+        "        previous.asked = True\n        return lambda: setattr(previous, 'taken', True)\n\n"
+        "plugin = Plugin()",
+    )
+    install_greeter(source=taking)
+    async with running(project) as app:
+        before = app.plugins.active["greeter"].plugin
+        install_greeter(source=taking.replace("return lambda", "1 / 0\n        return lambda"))
+        (outcome,) = await app.reloader.reload("greeter")
+        assert (outcome.outcome, before.asked) == ("rejected", True)
+        assert not hasattr(before, "taken")
+        install_greeter(source=taking.replace("setattr(previous, 'taken', True)", "1 / 0"))
+        outcomes = await app.reloader.reload("greeter")
+        assert [each.outcome for each in outcomes] == ["reloaded"]
+        assert "could not take over" in caplog.text
+
+
 async def test_a_plugin_that_needs_a_restart_is_left_and_that_is_said(project, install_greeter):
     install_greeter(manifest='api = 1\nreload = "restart"')
     async with running(project) as app:

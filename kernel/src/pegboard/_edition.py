@@ -14,7 +14,7 @@ from __future__ import annotations
 import builtins
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from importlib import import_module
 from importlib.machinery import ModuleSpec, SourceFileLoader
@@ -23,6 +23,8 @@ from pathlib import Path
 from threading import RLock
 from types import CodeType, ModuleType, SimpleNamespace
 from typing import Any
+
+import msgspec
 
 from pegboard._discovery import PROJECT_PREFIX
 from pegboard._export import Declaration, collected
@@ -110,6 +112,19 @@ class Edition:
         """Make a module that is about to be executed one of this edition."""
         self.modules[module.__name__] = module
         vars(module)["__builtins__"] = self.builtins
+
+    def resolve_types(self) -> None:
+        """Have msgspec look up, while `sys.modules` names these modules, what its types refer to.
+
+        It does so at the first use of a type and remembers it; code that runs before this edition
+        serves would make it remember the types of the one before.
+        """
+        for module in self.modules.values():
+            for value in list(vars(module).values()):
+                is_own = getattr(value, "__module__", None) == module.__name__
+                if is_own and isinstance(value, type) and issubclass(value, msgspec.Struct):
+                    with suppress(Exception):  # whoever uses such a type will be told
+                        msgspec.json.Decoder(value)
 
     def __repr__(self) -> str:
         return f"<Edition of {self.unit}, {len(self.modules)} modules>"
@@ -226,6 +241,19 @@ class Library:
             return build.fresh.get(unit)
         return build.fresh.get(unit) or self.editions.get(unit)
 
+    def prepare(self, sources: Iterable[Path]) -> None:
+        """Import what sources import from elsewhere, while everything is still in its place.
+
+        In a build the modules that serve are hidden for a moment, from those too who look there
+        for types. An import that takes seconds is therefore done before. What fails here will fail
+        in the build, and be told there.
+        """
+        for path in sources:
+            for name in _imported_at_once(path):
+                if name not in sys.modules and self.unit_of(name) is None:
+                    with suppress(Exception, SystemExit):
+                        import_module(name)
+
     @contextmanager
     def building(self, units: Iterable[str]) -> Iterator[Build]:
         """Make new editions of units: what is imported in the block is executed anew.
@@ -240,6 +268,8 @@ class Library:
                 yield build
                 for each in build.fresh.values():
                     each.is_complete = True
+                    if each.unit in build.replaced & self.editions.keys():
+                        each.resolve_types()
             finally:
                 _building.reset(token)
                 self._show(hidden, {*build.replaced, *build.fresh})
@@ -450,6 +480,21 @@ def _bind(unit: str, module: ModuleType | None) -> None:
         setattr(parent, name, module)
     elif isinstance(vars(parent).get(name), ModuleType):
         delattr(parent, name)
+
+
+def _imported_at_once(path: Path) -> Iterator[str]:
+    """Name the modules that a source imports in any case, at the head or between definitions."""
+    import ast  # here, since a start does without it
+
+    try:
+        body = ast.parse(path.read_bytes()).body
+    except (OSError, SyntaxError, ValueError):
+        return
+    for each in body:
+        if isinstance(each, ast.Import):
+            yield from (alias.name for alias in each.names)
+        elif isinstance(each, ast.ImportFrom) and each.module and not each.level:
+            yield each.module
 
 
 def _absolute(name: str, globals_: Mapping[str, Any] | None, level: int) -> str:

@@ -6,7 +6,7 @@ Nothing here changes what serves before `_Change.commit`, which has no `await` i
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from copy import copy
+from copy import deepcopy
 from pathlib import Path
 from time import perf_counter
 from types import SimpleNamespace
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pegboard._app import App
     from pegboard._edition import Build, Edition, Library
     from pegboard._loader import LoadedMod
+    from pegboard._patience import Patience
     from pegboard._registry import Generation, Staged
 
 __all__ = ["ModReload", "Part", "Plan", "Unfinished", "parts_of"]
@@ -100,10 +101,12 @@ class ModReload:
     Args:
         app: The app.
         retire: Takes each generation that was replaced, with the modules that went with it.
+        patience: Bounds how long new code may take to begin.
     """
 
-    def __init__(self, app: App, retire: Retire) -> None:
+    def __init__(self, app: App, retire: Retire, patience: Patience) -> None:
         self._app = app
+        self._patience = patience
         self._retire = retire
 
     @property
@@ -227,7 +230,7 @@ class ModReload:
         self, part: Part, begun: float, unfinished: Unfinished | None
     ) -> list[Reloaded]:
         """Let the new code of a part serve; where that fails, each mod in it says why."""
-        change = _Change(self._app, part, unfinished)
+        change = _Change(self._app, part, unfinished, self._patience)
         try:
             await change.prepare()
             change.check_handover()
@@ -289,8 +292,11 @@ class _UnfinishedError(Exception):
 class _Change:
     """One part on its way: built, staged, and then committed or undone."""
 
-    def __init__(self, app: App, part: Part, unfinished: Unfinished | None) -> None:
+    def __init__(
+        self, app: App, part: Part, unfinished: Unfinished | None, patience: Patience
+    ) -> None:
         self._app = app
+        self._patience = patience
         self._part = part
         self._unfinished = unfinished
         self._build: Build | None = None
@@ -317,8 +323,9 @@ class _Change:
             self._generations.append(generation)
             self._staged.append(mods.stage(each.declarations, generation))
         self._app.registry.check(*self._staged, leaving=self._removed)
-        for staged in self._staged:
-            await mods.initialise(staged)
+        with self._patience.bounded(", ".join(self._part.names)):
+            for staged in self._staged:
+                await mods.initialise(staged)
         self._app.registry.check(*self._staged, leaving=self._removed)
 
     def _built(self) -> tuple[Build, list[LoadedMod]]:
@@ -326,6 +333,7 @@ class _Change:
         refresh_finders(_folders(library, self._part))
         for each in self._part.coming:
             library.register(each.module)
+        library.prepare(_files(library, self._part))
         with library.building(self._part.units) as build:
             loaded = [self._loaded(each, build) for each in self._part.coming]
         self._refuse_halves(build)
@@ -364,7 +372,7 @@ class _Change:
             if staged.generation.owner not in self.replaced:
                 continue
             for export in staged.handovers:
-                state = self._handed_over.get(export.mod) or copy(self._app.state(export.mod))
+                state = self._handed_over.get(export.mod) or _copied(self._app, export.mod)
                 answer = export.function(state)
                 self._handed_over[export.mod] = _converted(answer, state, export.address)
 
@@ -416,6 +424,22 @@ def _own(generation: Generation) -> list[Edition]:
     return [] if generation.edition is None else [generation.edition]
 
 
+def _copied(app: App, mod: str) -> SimpleNamespace:
+    """Return a copy of a state that can be changed without effect on the code that serves.
+
+    Raises:
+        LoadError: If something in it cannot be copied, and so is no plain data.
+    """
+    copied = SimpleNamespace()
+    for name, value in vars(app.state(mod)).items():
+        try:
+            setattr(copied, name, deepcopy(value))
+        except Exception as error:
+            msg = f"the state of {mod} cannot be handed over: {name} cannot be copied: {error}"
+            raise LoadError(msg) from error
+    return copied
+
+
 def _converted(answer: Any, state: SimpleNamespace, address: str) -> SimpleNamespace:
     if answer is None:
         return state
@@ -462,9 +486,13 @@ def _is_unchanged(library: Library, unit: str) -> bool:
         return False
 
 
-def _folders(library: Library, part: Part) -> set[Path]:
+def _files(library: Library, part: Part) -> set[Path]:
     files = {path for unit in part.units for path in _sources(library, unit)}
-    files |= {each.path for each in part.coming if each.path is not None}
+    return files | {each.path for each in part.coming if each.path is not None}
+
+
+def _folders(library: Library, part: Part) -> set[Path]:
+    files = _files(library, part)
     folders = {path.parent for path in files}
     return folders | {each.parent for each in folders}
 

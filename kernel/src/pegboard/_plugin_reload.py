@@ -6,6 +6,7 @@ attributes, modules, exports wrapped anew, routes.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from importlib import import_module
@@ -30,10 +31,13 @@ if TYPE_CHECKING:
     from pegboard._discovery import ModCandidate, PluginCandidate
     from pegboard._edition import Build, Edition
     from pegboard._loader import LoadedMod
+    from pegboard._patience import Patience
     from pegboard._registry import Generation, Staged
     from pegboard.contracts.asgi import Route
 
 __all__ = ["PluginReload", "Wanted"]
+
+_logger = logging.getLogger("pegboard.reload")
 
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 
@@ -66,10 +70,12 @@ class PluginReload:
         app: The app.
         retire: Takes each generation that is gone, its modules, and the generations of mods that
             were wrapped by it.
+        patience: Bounds how long new code may take to begin.
     """
 
-    def __init__(self, app: App, retire: Retire) -> None:
+    def __init__(self, app: App, retire: Retire, patience: Patience) -> None:
         self._app = app
+        self._patience = patience
         self._retire = retire
 
     @property
@@ -118,7 +124,7 @@ class PluginReload:
     async def run(self, wanted: Wanted) -> list[Reloaded]:
         """Change the plugins; what fails leaves all of them as they are."""
         begun = perf_counter()
-        change = _Change(self._app, wanted)
+        change = _Change(self._app, wanted, self._patience)
         try:
             await change.prepare()
             change.check()
@@ -170,8 +176,9 @@ class PluginReload:
 class _Change:
     """A change on its way: prepared, and then committed or undone."""
 
-    def __init__(self, app: App, wanted: Wanted) -> None:
+    def __init__(self, app: App, wanted: Wanted, patience: Patience) -> None:
         self._app = app
+        self._patience = patience
         self._wanted = wanted
         self._build: Build | None = None
         self._stage = PluginStage(app, going={*wanted.removed, *(e.name for e in wanted.replaced)})
@@ -180,6 +187,7 @@ class _Change:
         self._fresh: list[Generation] = []
         self._withdrawn: dict[Generation, str] = {}
         self._routes: list[Route] = []
+        self._takes: dict[str, Callable[[], None]] = {}
         self.loaded: list[LoadedMod] = []
 
     async def prepare(self) -> None:
@@ -192,9 +200,10 @@ class _Change:
         with self._stage.entered():
             for candidate in ordered:
                 edition = None if self._build is None else self._build.fresh.get(candidate.unit)
-                await self._app.plugins.activate_staged(
-                    self._stage, candidate, objects[candidate.name], edition
-                )
+                with self._patience.bounded(candidate.name):
+                    await self._app.plugins.activate_staged(
+                        self._stage, candidate, objects[candidate.name], edition
+                    )
             self._view = self._app.plugins.staged_view(self._stage)
             await self._wrap(self._view)
             self._app.registry.check(*self._staged, leaving=self._withdrawn)
@@ -232,7 +241,9 @@ class _Change:
         for unit in units:
             library.register(unit)
         mods = self._mods_of(library, units)
-        refresh_finders(_folders(library, units))
+        files = _files(library, units)
+        refresh_finders({each.parent for each in files})
+        library.prepare(files)
         with library.building({*units, *(each.module for each in mods)}) as build:
             objects = {each.name: _object(each, library, build) for each in coming}
             loaded = [rebuilt_mod(each, build) for each in mods]
@@ -281,7 +292,10 @@ class _Change:
             for name in self._stage.active:
                 before = self._app.plugins.active.get(name)
                 if before is not None:
-                    self._view.hooks.call(name, "hand_over", app=self._app, previous=before.plugin)
+                    known = {"app": self._app, "previous": before.plugin}
+                    take = self._view.hooks.call(name, "hand_over", **known)
+                    if take is not None:
+                        self._takes[name] = take
 
     def commit(self) -> Iterator[tuple[Generation, list[Edition], list[Generation]]]:
         """Let the new plugins serve; return what they replace."""
@@ -305,6 +319,11 @@ class _Change:
                 generation.owner, app.mods.status[generation.owner].candidate, reason
             )
         app.plugins_changed(self._routes)
+        for name, take in self._takes.items():
+            try:
+                take()
+            except Exception:
+                _logger.exception("plugin %s could not take over from the code before", name)
         wrapped = [each for each in mods_before.values() if each not in self._withdrawn]
         retired = [(before[name].generation, wrapped) for name in self._stage.going]
         retired += [(mods_before[each.owner], []) for each in self._fresh]
@@ -316,7 +335,7 @@ class _Change:
     def _forget(self) -> None:
         """Lead to nothing any more: an idle worker thread remembers what it ran last."""
         self._staged, self._fresh, self._build, self.loaded = [], [], None, []
-        self._withdrawn, self._routes, self._view = {}, [], None
+        self._withdrawn, self._routes, self._view, self._takes = {}, [], None, {}
         self._stage.clear()
 
     async def undo(self) -> None:
@@ -382,10 +401,9 @@ def _distributions(distribution: str) -> set[str]:
     return {_NAME.match(each)[0] for each in found}  # type: ignore[index]  # each begins with a name
 
 
-def _folders(library: Library, units: Iterable[str]) -> set[Any]:
+def _files(library: Library, units: Iterable[str]) -> set[Path]:
     known = [library.editions[unit] for unit in units if unit in library.editions]
-    files = {path for each in known for path in each.sources}
-    return {path.parent for path in files}
+    return {path for each in known for path in each.sources}
 
 
 def _reason(error: BaseException) -> str:

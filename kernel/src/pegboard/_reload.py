@@ -12,6 +12,7 @@ import anyio
 from anyio import to_thread
 
 from pegboard._mod_reload import ModReload, Plan, Unfinished
+from pegboard._patience import Patience
 from pegboard._plugin_reload import PluginReload
 from pegboard._retirement import Retired, RetiredReport, collect
 from pegboard._sync import changes_of
@@ -48,8 +49,9 @@ class Reloader:
         self._app = app
         self._opened = anyio.Event()
         self._lock = anyio.Lock()
-        self._mods = ModReload(app, self._retire)
-        self._plugins = PluginReload(app, self._retire)
+        self._patience = Patience()
+        self._mods = ModReload(app, self._retire, self._patience)
+        self._plugins = PluginReload(app, self._retire, self._patience)
         self._is_closed = False
         self._retired: list[Retired] = []
         self._draining = 0
@@ -87,13 +89,15 @@ class Reloader:
     ) -> list[Reloaded]:
         """Bring live what has changed: new, changed, renamed and removed files.
 
-        A file that is as it was, or that nobody uses, changes nothing.
+        A file that is as it was, or that nobody uses, changes nothing. New code that is still
+        beginning is given up, and tried again with what has changed since.
 
         Args:
             paths: Files that may have changed; None looks at all of them.
             unfinished: Says, in a thread, whether a file is only half written; new code with such
                 a file is dropped without a word, to be followed later.
         """
+        self.interrupt()
         return await self._locked(lambda: self._followed(paths, unfinished))
 
     async def _followed(
@@ -111,6 +115,13 @@ class Reloader:
 
     async def _planned(self, **what: Any) -> list[Reloaded]:
         return await self._mods.run(await to_thread.run_sync(partial(self._mods.plan, **what)))
+
+    def interrupt(self) -> None:
+        """Give up new code whose initial functions or lifespan still run, as a change is to come.
+
+        What is given up is rejected, and tried again by the next `follow`.
+        """
+        self._patience.interrupt()
 
     async def sync(self) -> list[Reloaded]:
         """Follow what is installed, and what the manifest allows: distributions come and go.
@@ -209,6 +220,7 @@ class Reloader:
     async def close(self) -> None:
         """Let a change that is on its way end, and begin no other."""
         self._opened.set()
+        self._patience.interrupt()
         async with self._lock:
             self._is_closed = True
 

@@ -13,7 +13,7 @@ import typing
 import weakref
 from collections.abc import Iterable, Iterator
 from time import monotonic
-from types import CoroutineType, FrameType, FunctionType, ModuleType
+from types import CoroutineType, FrameType, FunctionType, MappingProxyType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -29,6 +29,14 @@ FIRST_LOOK = 0.002
 """Seconds until a draining generation is looked at again; each further look waits twice as long."""
 
 LONGEST_LOOK = 0.25
+
+MANY_OBJECTS = 20_000
+"""Objects that are looked at for instances that the collector does not see."""
+
+_CONTAINERS = (dict, list, tuple, set, frozenset, MappingProxyType)
+
+_HAS_GC = 1 << 14
+"""`Py_TPFLAGS_HAVE_GC`: the collector can track instances of this type."""
 
 DEPTH = 6
 """References that are followed from what is still alive to whoever holds it."""
@@ -82,6 +90,7 @@ class Retired:
         self.drained = anyio.Event()
         self._since = monotonic()
         modules = [each for edition in editions for each in edition.modules.values()]
+        self._modules = modules
         self._probes = [(name, weakref.ref(each)) for name, each in _defined(modules)]
 
     async def drain(self) -> None:
@@ -107,6 +116,8 @@ class Retired:
             generation.declarations = []
             await generation.scope.aclose()
             del generation
+            _track(self._modules)
+            self._modules = []
             self.drained.set()
 
     @property
@@ -132,6 +143,34 @@ def collect() -> None:
     for forget in typing._cleanups:  # type: ignore[attr-defined]  # noqa: SLF001 - what `typing` itself calls in tests
         forget()
     gc.collect()
+
+
+def _track(modules: Iterable[ModuleType]) -> None:
+    """Show the collector the instances of old classes that it does not see.
+
+    An instance of a msgspec class that has only text and numbers in it is not tracked, which is
+    quicker; one that a module keeps would for ever keep its class, and that the module.
+    """
+    names = {each.__name__ for each in modules}
+    more: list[Any] = [vars(each) for each in modules]
+    seen = {id(each) for each in more}
+    while more and len(seen) < MANY_OBJECTS:
+        for each in gc.get_referents(more.pop()):
+            kind = type(each)
+            is_own = kind.__module__ in names or getattr(each, "__module__", None) in names
+            if id(each) in seen or not (is_own or kind in _CONTAINERS):
+                continue
+            seen.add(id(each))
+            more.append(each)
+            if isinstance(each, msgspec.Struct) and not gc.is_tracked(each):
+                _track_one(each)
+
+
+def _track_one(instance: msgspec.Struct) -> None:
+    if type(instance).__flags__ & _HAS_GC:
+        import ctypes  # here, since the import of it takes milliseconds
+
+        ctypes.pythonapi.PyObject_GC_Track(ctypes.py_object(instance))
 
 
 # -- what a generation has defined ---------------------------------------------------------

@@ -12,7 +12,7 @@ name and everyone else is asked). *firstresult* hooks stop at the first answer t
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
 
@@ -74,12 +74,14 @@ class Hooks:
         """
 
     @_hookspec
-    def hand_over(self, app: App, previous: object) -> None:
+    def hand_over(self, app: App, previous: object) -> Callable[[], None] | None:
         """Take over from the plugin object whose code is being replaced.
 
         Called on the new object alone, once both are active and everything is ready for the new
         one to serve, in the moment of the change: it has to be quick and cannot wait. A raise
-        rejects the new code. What is taken should be plain data, or what keeps it open keeps the
+        rejects the new code, so `previous` may only be read here. What takes something away from
+        it is returned as a function, which is called once nothing can be rejected any more; what
+        that raises is logged. What is taken should be plain data, or what keeps it open keeps the
         old code alive. Since API 1.
         """
 

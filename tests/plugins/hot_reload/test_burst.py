@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pegboard_hot_reload._burst import LOOK, PATIENCE, Burst, is_source
+from pegboard_hot_reload._burst import LOOK, LOOK_AT_TOOL, PATIENCE, Burst, is_source
 from pegboard_hot_reload.config import HotReloadConfig
 
 CONFIG = HotReloadConfig(burst_files=3, quiet_ms=100, longest_ms=2000)
@@ -24,7 +24,7 @@ def paths(count):
         (3, 0.0, 0.0, (False, False), 0.1),
         (3, 0.5, 0.04, (False, False), 0.06),
         (3, 0.5, 0.1, (False, False), 0.0),
-        (1, 0.5, 0.5, (False, True), LOOK),
+        (1, 0.5, 0.5, (False, True), LOOK_AT_TOOL),
         (500, 2.0, 0.0, (True, True), 0.0),
     ],
 )

@@ -1,14 +1,20 @@
 """What happens to files, and what the app makes of it."""
 
+import os
+import subprocess
 from typing import ClassVar
 
 import anyio
 import pytest
 
 from pegboard.testing.plugin_suite import PluginSuite
-from pegboard_hot_reload import _watcher
+from pegboard_hot_reload import _closing, _watcher
+from pegboard_hot_reload._unfinished import is_git_busy
 
 pytestmark = pytest.mark.anyio
+
+FILES = int(os.environ.get("PEGBOARD_BURST_FILES", "60"))
+"""Files of one branch switch; 500 are promised."""
 
 ANSWER = "@export()\ndef f(): return {}"
 
@@ -109,13 +115,13 @@ async def test_a_file_that_is_written_in_two_halves_is_read_once_it_is_whole(pro
 
 
 async def test_a_burst_is_one_reload(project):
-    for number in range(60):
+    for number in range(FILES):
         project.write(f"m{number}.py", ANSWER.format(0))
     async with project.app() as app:
-        for number in range(60):
+        for number in range(FILES):
             project.write(f"m{number}.py", ANSWER.format(number))
-        await reaches(project, app, 59, "m59.f")
-        await project.listener.until(lambda: len(project.listener.outcomes) >= 59)
+        await reaches(project, app, FILES - 1, f"m{FILES - 1}.f")
+        await project.listener.until(lambda: len(project.listener.outcomes) >= FILES - 1)
         assert {each.generation for each in project.listener.outcomes} == {2}
 
 
@@ -152,3 +158,94 @@ async def test_nothing_is_watched_where_nobody_wants_it(project):
     project.write("a.py", ANSWER.format(1))
     async with project.app(watch=False) as app:
         assert app.plugins.active["hot_reload"].plugin.health(app=app) == ()
+
+
+async def test_a_file_that_stays_open_is_taken_as_it_is_and_executed_once(project):
+    path = project.write("a.py", ANSWER.format(1))
+    async with project.app(longest_ms=200) as app:
+        with path.open("w") as file:
+            file.write(project.text('get_app("mod").count("executed")\n' + ANSWER.format(2)))
+            file.flush()
+            await reaches(project, app, 2)
+            with anyio.move_on_after(0.5):  # what must not happen again would happen now
+                await project.listener.until(lambda: len(project.listener.outcomes) > 1)
+        assert [each.outcome for each in project.listener.outcomes] == ["reloaded"]
+
+
+async def test_new_code_that_hangs_is_given_up_for_the_next_save(project, monkeypatch):
+    monkeypatch.setattr(_watcher, "HANGS", 0.0)
+    project.write("a.py", ANSWER.format(1))
+    async with project.app() as app:
+        project.write(
+            "a.py",
+            """
+            import anyio
+            @export(initial=True)
+            async def start(app: App):
+                app.state("a").hangs = True
+                await anyio.sleep_forever()
+            """,
+        )
+        with anyio.fail_after(10):
+            while not hasattr(app.state("a"), "hangs"):
+                await anyio.lowlevel.checkpoint()
+        assert await answer(app) == 1
+        project.write("a.py", ANSWER.format(3))
+        await reaches(project, app, 3)
+
+
+async def test_a_folder_that_cannot_be_read_changes_nothing(project):
+    path = project.write("a.py", ANSWER.format(1))
+    async with project.app() as app:
+        path.parent.chmod(0)
+        try:
+            await app.reloader.follow(None)
+            assert await answer(app) == 1
+        finally:
+            path.parent.chmod(0o755)
+        path.write_text(project.text(ANSWER.format(2)))
+        await reaches(project, app, 2)
+
+
+async def test_a_checkout_of_another_branch_is_one_reload(project):
+    def git(*words):
+        command = ["git", "-c", "user.name=a", "-c", "user.email=a@example.org", *words]
+        subprocess.run(command, cwd=project.folder, check=True, capture_output=True)
+
+    names = [f"m{number}" for number in range(FILES)]
+    for version in (1, 2):
+        for name in names:
+            project.write(f"{name}.py", ANSWER.format(version))
+        if version == 1:
+            git("init", "-q", "-b", "one")
+        else:
+            git("checkout", "-q", "-b", "two")
+        git("add", "mods")
+        git("commit", "-q", "-m", "files")
+    async with project.app() as app:
+        await anyio.to_thread.run_sync(git, "checkout", "-q", "one")
+        await reaches(project, app, 1, f"{names[-1]}.f")
+        await project.listener.until(lambda: len(project.listener.outcomes) >= FILES)
+        assert {each.generation for each in project.listener.outcomes} == {2}
+        assert len(project.listener.outcomes) == FILES
+
+
+async def test_linux_tells_of_writers_that_close_and_of_files_that_are_moved(tmp_path):
+    closings = _closing.Closings()
+    try:
+        closings.add([tmp_path, tmp_path / "is not there"])
+        (tmp_path / "ä.py").write_text("1")
+        assert await closings.next() == {tmp_path / "ä.py"}
+        (tmp_path / "ä.py").rename(tmp_path / "b.py")
+        assert await closings.next() == {tmp_path / "b.py"}
+    finally:
+        closings.close()
+
+
+async def test_a_lock_that_a_crash_of_git_has_left_holds_nothing_up(tmp_path):
+    lock = tmp_path / ".git" / "index.lock"
+    lock.parent.mkdir()
+    lock.write_text("")
+    assert is_git_busy([tmp_path])
+    os.utime(lock, (1.0, 1.0))
+    assert not is_git_busy([tmp_path])

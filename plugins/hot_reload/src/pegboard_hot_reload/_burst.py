@@ -22,6 +22,9 @@ PATIENCE = 1.0
 LOOK = 0.001
 """Seconds between two looks at a file that somebody is writing."""
 
+LOOK_AT_TOOL = 0.02
+"""Seconds between two looks at whether a tool still changes files."""
+
 
 def is_source(path: Path) -> bool:
     """Whether a change of this path can change what is loaded.
@@ -69,7 +72,7 @@ class Burst(msgspec.Struct):
         if blocked or has_folder or len(self.paths) >= self.config.burst_files:
             quiet = self.latest + self.config.quiet_ms / 1000 - now
             if blocked or quiet > 0:
-                return max(quiet, LOOK)
+                return max(quiet, LOOK_AT_TOOL)
         if unfinished and now - self.latest < PATIENCE:
             return LOOK
         return 0.0

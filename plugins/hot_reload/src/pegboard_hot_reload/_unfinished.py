@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -12,6 +13,9 @@ __all__ = ["is_being_written", "is_blank", "is_git_busy"]
 
 F_SETSIG = 10
 """The number of this operation on Linux; Python has no name for it on some builds."""
+
+STALE = 10.0
+"""Seconds after which a lock of git is one that a crash has left."""
 
 
 def is_being_written(path: Path) -> bool:
@@ -53,4 +57,11 @@ def is_blank(path: Path) -> bool:
 
 def is_git_busy(folders: Iterable[Path]) -> bool:
     """Whether git is changing the work tree that one of these folders is in."""
-    return any((root / ".git" / "index.lock").exists() for root in folders)
+    return any(_is_fresh(root / ".git" / "index.lock") for root in folders)
+
+
+def _is_fresh(lock: Path) -> bool:
+    try:
+        return time.time() - lock.stat().st_mtime < STALE
+    except OSError:
+        return False

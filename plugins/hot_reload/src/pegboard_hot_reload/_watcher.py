@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,9 @@ QUIET_INSTALL = 0.3
 LONGEST_INSTALL = 120.0
 """Seconds that an installation may take."""
 
+HANGS = 1.0
+"""Seconds after which a further save gives up new code that is still beginning."""
+
 CHECK = 1.0
 """Seconds between two looks at whether what is watched is what it was when that began."""
 
@@ -63,6 +67,7 @@ class Watcher:
         self._installing = anyio.Event()
         self._stop = anyio.Event()
         self._closings: Closings | None = None
+        self._hangs_from = inf
         self._ended = False
 
     async def run(self, *, task_status: TaskStatus[None]) -> None:
@@ -160,6 +165,8 @@ class Watcher:
     def _note(self, paths: Iterable[Path]) -> None:
         self._changed.update(paths)
         self._woken.set()
+        if paths and anyio.current_time() > self._hangs_from:
+            self._app.reloader.interrupt()
 
     # -- what is done about it -------------------------------------------------------------
 
@@ -167,7 +174,7 @@ class Watcher:
         while True:
             await self._woken.wait()
             self._woken = anyio.Event()
-            paths = await self._whole()
+            paths, is_open = await self._whole()
             halves: set[Path] = set()
 
             def is_half(path: Path, halves: set[Path] = halves) -> bool:
@@ -176,11 +183,17 @@ class Watcher:
                 return path in halves
 
             try:
-                await self._app.reloader.follow(self._known(paths), unfinished=is_half)
+                # What has been waited for, and is still open, is taken as it is: its writer may
+                # never close it, and code must not be executed only to be dropped.
+                unfinished = None if is_open else is_half
+                self._hangs_from = anyio.current_time() + HANGS
+                await self._app.reloader.follow(self._known(paths), unfinished=unfinished)
                 if halves:
                     self._note(paths | halves)
             except Exception:
                 _logger.exception("a change could not be followed")
+            finally:
+                self._hangs_from = inf
 
     async def _follow_installed(self) -> None:
         """Have the app follow distributions that come, change and go, each when it is complete."""
@@ -206,8 +219,12 @@ class Watcher:
                 _logger.exception("what is installed could not be followed")
             self._stop.set()
 
-    async def _whole(self) -> set[Path]:
-        """Wait until what has changed has changed entirely; return it."""
+    async def _whole(self) -> tuple[set[Path], bool]:
+        """Wait until what has changed has changed entirely.
+
+        Returns:
+            What has changed, and whether some of it is still being written after all the waiting.
+        """
         now = anyio.current_time()
         burst = Burst(self._config, now, now, set())
         while True:
@@ -216,11 +233,20 @@ class Watcher:
             if changed:
                 burst.add(changed, now)
             looked_at = burst.paths or self._loaded()
-            unfinished = any(map(is_being_written, looked_at)) or any(map(is_blank, changed))
-            wait = burst.wait(now, unfinished=unfinished, blocked=is_git_busy(self._roots))
+            unfinished, blocked = await self._looked(looked_at, changed)
+            wait = burst.wait(now, unfinished=unfinished, blocked=blocked)
             if not wait and not self._changed:
-                return burst.paths
+                return burst.paths, unfinished
             await anyio.sleep(wait)
+
+    async def _looked(self, paths: set[Path], changed: set[Path]) -> tuple[bool, bool]:
+        """Return whether files are being written, and whether a tool is changing files."""
+
+        def look() -> tuple[bool, bool]:
+            unfinished = any(map(is_being_written, paths)) or any(map(is_blank, changed))
+            return unfinished, is_git_busy(self._roots)
+
+        return look() if len(paths) < self._config.burst_files else await to_thread.run_sync(look)
 
     @property
     def _roots(self) -> list[Path]:

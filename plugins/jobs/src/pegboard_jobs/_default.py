@@ -46,6 +46,7 @@ def default_ledger() -> Ledger:
                 return ledger
         folder = FOLDER.absolute()
         if folder not in _opened:
+            atexit.register(close_all)  # here, since what is registered keeps this code alive
             _opened[folder] = open_ledger(folder)
             atexit.register(close_all)  # here: at the import it would keep each reloaded version
         return _opened[folder]
@@ -66,5 +67,6 @@ def close_all() -> None:
     with _lock:
         opened = list(_opened.values())
         _opened.clear()
+    atexit.unregister(close_all)
     for ledger in opened:
         ledger.close()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
@@ -45,13 +46,12 @@ class WsPlugin:
         return self._serving(app)
 
     @hookimpl
-    def hand_over(self, app: App, previous: WsPlugin) -> None:
+    def hand_over(self, app: App, previous: WsPlugin) -> Callable[[], None]:
         """Take the open sockets over, or close them where the code before kept them differently."""
         before = previous._transports[app]
-        if previous.sockets == self.sockets:
-            self._transports[app].take_over(before)
-        else:
-            before.give_up()
+        if previous.sockets != self.sockets:
+            return before.give_up
+        return partial(self._transports[app].take_over, before)
 
     @hookimpl
     def register_export(self, app: App, export: Export) -> Layer | None:
