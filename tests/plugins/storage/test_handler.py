@@ -1,5 +1,6 @@
 """`FileHandlerV2`: a dict that is a file, on this machine and in a service."""
 
+import fcntl
 import subprocess
 import sys
 import threading
@@ -14,15 +15,17 @@ import pytest
 from anyio import to_thread
 
 from pegboard import App
+from pegboard.contracts.storage import FileKey
 from pegboard.errors import (
     AccessError,
     ConflictError,
     InputError,
     MissingPluginError,
     PluginError,
+    UnavailableError,
 )
 from pegboard.testing.plugin_suite import PluginSuite
-from pegboard_storage import FileHandler, FileHandlerV2, FilenameError, StorageScope
+from pegboard_storage import FileHandler, FileHandlerV2, FilenameError, StorageScope, _lane
 
 pytestmark = pytest.mark.anyio
 
@@ -301,6 +304,47 @@ async def test_a_document_is_read_while_another_thread_changes_it(handler):
         thread.join()
 
     await handler(test)
+
+
+async def test_who_waits_for_one_file_takes_no_thread_from_others(pegboard_app):
+    async with pegboard_app(plugins=["storage", "storage_local"]) as app:
+        make = partial(FileHandlerV2, name="M", app=app)
+        await make("stuck.data").update(n=0).asave()
+        (lock,) = app.data.rglob("stuck.data~lock")
+
+        async def count() -> None:
+            await make("stuck.data").aupdate(lambda data: {"n": data["n"] + 1})
+            counted.append(1)
+
+        counted = []
+        async with anyio.create_task_group() as group:
+            with lock.open("r+b") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                for _ in range(60):
+                    group.start_soon(count)
+                await anyio.wait_all_tasks_blocked()
+                await make("other.data").update(a=1).asave()
+                assert await make("other.data").aget("a") == 1
+                assert await to_thread.run_sync(len, counted) == 0
+        assert (await make("stuck.data").aload())["n"] == 60
+
+
+async def test_a_file_that_too_many_write_is_refused_in_time(monkeypatch):
+    monkeypatch.setattr(_lane, "PATIENCE", 0.0)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow() -> None:
+        begun.set()
+        go_on.wait(10)
+
+    key = FileKey(scope="mod_data", owner="", mod="M", name="n")
+    async with anyio.create_task_group() as group:
+        for _ in range(_lane.WRITERS):
+            group.start_soon(_lane.in_thread_alone, slow, "local", key)
+        await to_thread.run_sync(begun.wait, 10)
+        with pytest.raises(UnavailableError, match="by too many"):
+            await _lane.in_thread_alone(slow, "local", key)
+        go_on.set()
 
 
 async def test_threads_with_one_handler_and_with_several_lose_nothing(handler):

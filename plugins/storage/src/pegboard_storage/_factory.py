@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from anyio import to_thread
-
 from pegboard import App, RequestData, Session
 from pegboard.contracts.storage import KeyRange
 from pegboard_storage._handler import FileHandlerV2
+from pegboard_storage._lane import in_thread
 from pegboard_storage._scope import SCOPES, StorageScope, parse_scope
 from pegboard_storage._service import storage_of
 from pegboard_storage._user import get_current_context, user_of
@@ -82,4 +81,5 @@ async def alist_files(
     name: str, scope: StorageScope | str = StorageScope.MOD_DATA, **options: Any
 ) -> list[str]:
     """Do as `list_files`, in a thread."""
-    return await to_thread.run_sync(lambda: list_files(name, scope, **options))
+    lane = str(options.get("backend", "auto"))
+    return await in_thread(lambda: list_files(name, scope, **options), lane)

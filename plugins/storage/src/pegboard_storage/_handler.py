@@ -10,12 +10,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 import msgspec
-from anyio import to_thread
 
 from pegboard import App, RequestData, Session
 from pegboard.contracts.storage import FileKey, Store
 from pegboard.errors import InputError, UnauthorizedError
 from pegboard_storage._access import Access, check_access
+from pegboard_storage._lane import in_thread, in_thread_alone
 from pegboard_storage._legacy import LegacyNames
 from pegboard_storage._scope import SCOPES, FilenameError, StorageScope, detected_scope
 from pegboard_storage._service import storage_of
@@ -368,19 +368,22 @@ class FileHandlerV2(LegacyNames):
 
     async def aload(self) -> Self:
         """Do as `load`."""
-        return await _in_thread(self.load)
+        return await in_thread(self.load, self._lane)
 
     async def asave(self, *, if_version: str | None = None) -> Self:
         """Do as `save`. Cancelling waits for a save that has begun."""
-        return await _in_thread(partial(self.save, if_version=if_version))
+        return await self._write(partial(self.save, if_version=if_version))
 
     async def aupdate(self, change: Mapping[str, Any] | Transformation, /) -> Self:
         """Do as `update`; a function is called in a thread."""
-        return await _in_thread(partial(self.update, change))
+        if callable(change):
+            return await self._write(partial(self.update, change))
+        return self.update(change)
 
     async def aget(self, key: str, default: Any = None, *, type: Any = None) -> Any:  # noqa: A002 - as in `get`
         """Do as `get`."""
-        return await _in_thread(partial(self.get, key, default, type=type))
+        await self._loaded()
+        return self.get(key, default, type=type)
 
     async def aset(self, key: str, value: Any) -> bool:
         """Do as `set`."""
@@ -388,15 +391,16 @@ class FileHandlerV2(LegacyNames):
 
     async def adelete(self, key: str) -> bool:
         """Do as `delete`."""
-        return await _in_thread(partial(self.delete, key))
+        await self._loaded()
+        return self.delete(key)
 
     async def adelete_file(self) -> bool:
         """Do as `delete_file`."""
-        return await _in_thread(self.delete_file)
+        return await self._write(self.delete_file)
 
     async def arestore(self) -> Self:
         """Do as `restore`."""
-        return await _in_thread(self.restore)
+        return await self._write(self.restore)
 
     # -- inside ----------------------------------------------------------------------------
 
@@ -416,6 +420,19 @@ class FileHandlerV2(LegacyNames):
         else:
             self._check("read")
         return self._document.data
+
+    @property
+    def _lane(self) -> str:
+        is_local = SCOPES[self.scope].is_local or self._base_path is not None
+        return "local" if is_local else self.backend
+
+    async def _loaded(self) -> None:
+        """Load the file if it was not; what is in memory needs no thread."""
+        if not self._document.is_loaded:
+            await in_thread(self._data, self._lane)
+
+    async def _write(self, function: Callable[[], T]) -> T:
+        return await in_thread_alone(function, self._lane, self.key)
 
     def _copied(self) -> dict[str, Any]:
         data = self._data()
@@ -442,10 +459,6 @@ class FileHandlerV2(LegacyNames):
 
 FileHandler = FileHandlerV2
 """The same, under the name that it had before."""
-
-
-async def _in_thread(function: Callable[[], T]) -> T:
-    return await to_thread.run_sync(function)
 
 
 def _checked_encryption(encrypt: bool | None, scope: StorageScope) -> bool:  # noqa: FBT001 - a setting
