@@ -104,8 +104,8 @@ async def test_a_mod_sees_what_another_keeps_only_with_the_users_permission(call
 
         await ask("grant_permission", ALICE, "ads", "shop", "full", keys=["address.*"])
         assert (await ask("set_mod_data", ALICE, "ads", "Oak", "shop", "address.street")).is_ok()
-        assert len((await ask("list_permissions", ALICE)).get()) == 2
-        assert (await ask("revoke_permission", ALICE, "ads", "shop")).get() == 2
+        assert len((await ask("list_permissions", ALICE)).get()) == 3
+        assert (await ask("revoke_permission", ALICE, "ads", "shop")).get() == 3
         assert (await ask("get_mod_data", ALICE, "ads", "shop", "theme")).is_error()
         assert (await ask("get_mod_data", ALICE, "shop", key="address.street")).get() == "Oak"
 
@@ -150,6 +150,49 @@ async def test_a_permission_ends_when_it_says():
         Grant(source="a", target="b", type="all")
     with pytest.raises(InputError):
         scope_named("everybody")
+
+
+async def test_a_permission_that_has_ended_can_be_asked_for_again(call, monkeypatch):
+    async with call() as ask:
+        await ask("set_mod_data", ALICE, "shop", {"theme": 1, "address": 2})
+        await ask("grant_permission", ALICE, "ads", "shop", keys=["theme"])
+        await ask("request_permission", ALICE, "ads", "shop", keys=["theme"])  # there already
+        await ask("request_permission", ALICE, "ads", "shop", keys=["address"])
+        said = (await ask("list_permissions", ALICE)).get()
+        assert [(each["keys"], each["granted"]) for each in said] == [
+            (("theme",), True),
+            (("address",), False),
+        ]
+        await ask("grant_permission", ALICE, "ads", "shop", keys=["address"], expires_hours=1)
+        assert (await ask("get_mod_data", ALICE, "ads", "shop")).get() == {"theme": 1, "address": 2}
+        monkeypatch.setattr(Grant, "is_current", lambda _self, _now=None: False)
+        assert (await ask("get_mod_data", ALICE, "ads", "shop")).get() == {}
+        await ask("request_permission", ALICE, "ads", "shop", keys=["theme"])
+        said = (await ask("list_permissions", ALICE)).get()
+        assert {tuple(each["keys"]): each["granted"] for each in said} == {
+            ("address",): True,
+            ("theme",): False,
+        }
+        log = (await ask("get_access_log", ALICE)).get()
+        assert [(each["key"], each["allowed"]) for each in log] == [
+            ("*", False),
+            ("theme, address", True),
+        ]
+        monkeypatch.setattr(user_data, "MOST_GRANTS", 2)
+        too_many = await ask("request_permission", ALICE, "ads", "shop", keys=["x"])
+        assert too_many.info.exec_code == 409
+
+
+async def test_nobody_fills_the_disk(call, monkeypatch):
+    monkeypatch.setattr(user_data, "MOST_FILES", 2)
+    monkeypatch.setattr(user_data, "MOST_BYTES", 10)
+    async with call() as ask:
+        for path in ("a", "b", "a"):
+            assert (await ask("set_data", ALICE, path=path, data=1)).is_ok()
+        assert (await ask("set_data", ALICE, path="c", data=1)).info.exec_code == 413
+        assert (await ask("set_data", ALICE, path="a", data="x" * 9)).info.exec_code == 413
+        assert (await ask("get_data", ALICE, path="a")).get() == 1
+        assert (await ask("set_data", BOB, path="a", data=1)).is_ok()
 
 
 async def test_what_waited_for_its_store_is_sent_when_the_user_asks(

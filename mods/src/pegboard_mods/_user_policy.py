@@ -72,9 +72,18 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True):
     def covers(self, source: str, target: str, right: Right, key: str, now: datetime) -> bool:
         """Whether it allows a mod to read or write a key of another, now."""
         is_pair = (self.source, self.target) == (source, target)
-        is_current = self.granted and (self.until is None or now < self.until)
         is_right = right in PERMISSIONS[self.type]
-        return is_pair and is_current and is_right and _matches(key, self.keys)
+        return is_pair and self.is_current(now) and is_right and _matches(key, self.keys)
+
+    def is_current(self, now: datetime | None = None) -> bool:
+        """Whether the user has agreed, and it has not ended."""
+        now = now or datetime.now(UTC)
+        return self.granted and (self.until is None or now < self.until)
+
+    def is_for_the_same(self, other: Grant) -> bool:
+        """Whether it differs only in when it ends and whether it is granted."""
+        mine = (self.source, self.target, self.type, frozenset(self.keys))
+        return mine == (other.source, other.target, other.type, frozenset(other.keys))
 
 
 def allowed(grants: list[Grant], source: str, target: str, right: Right, key: str) -> bool:

@@ -14,7 +14,14 @@ import msgspec
 from anyio import to_thread
 
 from pegboard import RequestData, get_app
-from pegboard.errors import ForbiddenError, InputError, NotFoundError, UnauthorizedError
+from pegboard.errors import (
+    ConflictError,
+    ForbiddenError,
+    InputError,
+    NotFoundError,
+    TooLargeError,
+    UnauthorizedError,
+)
 from pegboard_mods._user_policy import (
     Grant,
     Right,
@@ -28,6 +35,10 @@ from pegboard_storage import FileHandler, list_files
 
 MOD = "user_data"
 LOG_LENGTH = 100
+LONGEST_NOTE = 500  # characters of the keys in an entry of it
+MOST_GRANTS = 500  # of a user
+MOST_FILES = 1000  # of a user in one scope, or of everyone in one that is nobody's
+MOST_BYTES = 1 << 20  # of one file, as JSON
 KEPT = "user_data/kept"  # no path of a client leads there
 PERMISSIONS_FILE = "private.permissions.data"
 LOG_FILE = "private.access-log.data"
@@ -64,11 +75,16 @@ async def set_data(
     content_type: str = "application/json",
     owner_id: str | None = None,
 ) -> dict[str, Any]:
-    """Put something at a path."""
+    """Put something at a path; 413 if it is too long, or one file too many."""
     _user(request)
-    async with _file(request, path, scope, mod_name, owner_id) as fh:  # also in an outage
-        fh.update(data=data, content_type=content_type)
     encoded = msgspec.json.encode(data)
+    if len(encoded) > MOST_BYTES:
+        msg = f"{len(encoded)} bytes are more than the {MOST_BYTES} that a file may have"
+        raise TooLargeError(msg)
+    async with _file(request, path, scope, mod_name, owner_id) as fh:  # also in an outage
+        if not fh.version:
+            await _check_count(request, scope, mod_name, owner_id)
+        fh.update(data=data, content_type=content_type)
     return {
         "path": path,
         "size": len(encoded),
@@ -101,7 +117,7 @@ async def list_data(
     """Return the paths that begin with a prefix."""
     owner = _owner(request, scope, owner_id)
     find = partial(list_files, _home(scope, mod_name), scope_named(scope), owner=owner or "")
-    names = await to_thread.run_sync(partial(find, prefix=prefix, request=request))
+    names = await to_thread.run_sync(partial(find, prefix=prefix.lstrip("/"), request=request))
     return [name.removesuffix(".data") for name in names]
 
 
@@ -133,14 +149,15 @@ async def get_mod_data(
     It is for mods, which call it in process and say who they are: no client can say that.
     """
     target = target_mod or source_mod
-    grants = await _grants(request)
-    may_read = partial(allowed, grants, source_mod, target, "read")
-    is_allowed = key is None or may_read(key)
-    await _note(request, source_mod, target, "read", key or "*", is_allowed=is_allowed)
-    data = (await _mod_file(request, target).aload()).to_dict()
+    may_read = partial(allowed, await _grants(request), source_mod, target, "read")
     if key is not None:
-        return data.get(key)
-    return {each: value for each, value in data.items() if may_read(each)}
+        await _note(request, source_mod, target, "read", key, is_allowed=may_read(key))
+        return await _mod_file(request, target).aget(key)
+    data = (await _mod_file(request, target).aload()).to_dict()
+    seen = {each: value for each, value in data.items() if may_read(each)}
+    names = ", ".join(seen)[:LONGEST_NOTE] or "*"
+    await _log(request, source_mod, target, "read", names, is_allowed=bool(seen))
+    return seen
 
 
 @export(request_as_kwarg=True)
@@ -204,7 +221,7 @@ async def grant_permission(
     keys: list[str] | None = None,
     expires_hours: float | None = None,
 ) -> bool:
-    """Let a mod use what another keeps for the user who calls."""
+    """Let a mod use what another keeps for the user who calls, beside what it may already."""
     grant = _grant(source_mod, target_mod, permission_type, keys, expires_hours)
     await _put(request, msgspec.structs.replace(grant, granted=True))
     return True
@@ -262,6 +279,15 @@ def _file(
     )
 
 
+async def _check_count(
+    request: RequestData, scope: str, mod_name: str | None, owner_id: str | None
+) -> None:
+    there = await list_data(request, scope=scope, mod_name=mod_name, owner_id=owner_id)
+    if len(there) >= MOST_FILES:
+        msg = f"there are {len(there)} files already, which is the most: delete some"
+        raise TooLargeError(msg)
+
+
 def _home(scope: str, mod_name: str | None) -> str:
     """Return the mod that files are kept under: never that of a mod that has files of its own."""
     return f"{MOD}/{mod_name}" if mod_name and scope_named(scope) == "mod_data" else MOD
@@ -308,15 +334,17 @@ def _read_grants(data: dict[str, Any]) -> list[Grant]:
 
 
 async def _put(request: RequestData, grant: Grant) -> None:
-    """Add a permission; one for the same mods, of the same type, is replaced if it is weaker."""
+    """Add a permission, in place of one for the same; what still counts needs no request."""
 
     def added(data: dict[str, Any]) -> dict[str, Any]:
-        same = (grant.source, grant.target, grant.type)
         grants = _read_grants(data)
-        found = [each for each in grants if (each.source, each.target, each.type) == same]
-        if not grant.granted and any(each.granted for each in found):
-            return data  # a request takes nothing away that was granted
-        kept = [each for each in grants if each not in found]
+        same = [each for each in grants if each.is_for_the_same(grant)]
+        if not grant.granted and any(each.is_current() for each in same):
+            return data
+        kept = [each for each in grants if each not in same]
+        if len(kept) >= MOST_GRANTS:
+            msg = f"there are {len(kept)} permissions and requests already: revoke some"
+            raise ConflictError(msg)
         return {"grants": msgspec.to_builtins([*kept, grant])}
 
     await _own_file(request, PERMISSIONS_FILE).aupdate(added)
@@ -326,6 +354,17 @@ async def _note(
     request: RequestData, source: str, target: str, right: Right, key: str, *, is_allowed: bool
 ) -> None:
     """Write down that a mod uses what another keeps for the user, or tries to, and refuse that."""
+    await _log(request, source, target, right, key, is_allowed=is_allowed)
+    if not is_allowed:
+        msg = (
+            f"the user has not allowed {source} to {right} {key!r} of {target}: request_permission"
+        )
+        raise ForbiddenError(msg)
+
+
+async def _log(
+    request: RequestData, source: str, target: str, right: Right, key: str, *, is_allowed: bool
+) -> None:
     if source == target:
         return
     entry = {
@@ -341,8 +380,3 @@ async def _note(
         return {"entries": [*data.get("entries", []), entry][-LOG_LENGTH:]}
 
     await _own_file(request, LOG_FILE).aupdate(noted)
-    if not is_allowed:
-        msg = (
-            f"the user has not allowed {source} to {right} {key!r} of {target}: request_permission"
-        )
-        raise ForbiddenError(msg)

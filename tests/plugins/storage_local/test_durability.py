@@ -177,6 +177,17 @@ def test_what_is_planted_in_the_place_of_a_file_is_not_followed(store, tmp_path,
     assert KEY not in list(every_key(store, KeyRange()))
 
 
+def test_a_link_in_the_place_of_a_user_lists_nobody_elses_files(store):
+    alice = file_key("private.secret.data", scope="user_private", owner="alice")
+    store.write(alice, b"[1]")
+    folder = store._folder / "user_private"
+    (folder / "bob").symlink_to(folder / "alice")
+    of_bob = KeyRange(scope="user_private", owner="bob")
+    for within in (of_bob, KeyRange(scope="user_private", owner="bob", mod="notes")):
+        assert list(every_key(store, within)) == []
+    assert list(every_key(store)) == [alice]
+
+
 def test_a_link_that_is_swapped_in_at_any_moment_is_never_followed(tmp_path):
     """One swaps files and folders for links while another reads and writes."""
     store = LocalStore(tmp_path / "files", durable=False)

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
 from pegboard.contracts.storage import FileKey, KeyPage, KeyRange
 from pegboard.errors import InputError
+from pegboard_durable import Item, OutsideRootError, Root
 
 __all__ = ["listed"]
 
 _Parts = tuple[str, ...]
 
 
-def listed(folder: Path, within: KeyRange, *, cursor: str, limit: int) -> KeyPage:
-    """Return up to `limit` keys of a range that come after the cursor.
+def listed(root: Root | None, within: KeyRange, *, cursor: str, limit: int) -> KeyPage:
+    """Return up to `limit` keys of a range that come after the cursor; none without a root.
 
     Raises:
         InputError: If the cursor is no path of a key.
@@ -23,10 +22,12 @@ def listed(folder: Path, within: KeyRange, *, cursor: str, limit: int) -> KeyPag
     """
     if cursor and FileKey.from_path(cursor) is None:
         raise InputError("this is no cursor of a listing")
+    if root is None:
+        return KeyPage(keys=())
     after = _parts(cursor)
     found: list[FileKey] = []
     start = _parts(within.path.rstrip("/"))
-    for parts in _walk(folder, start, after):
+    for parts in _walk(root, start, after):
         key = FileKey.from_path("/".join(parts))
         if key is None or key not in within:
             continue
@@ -36,29 +37,22 @@ def listed(folder: Path, within: KeyRange, *, cursor: str, limit: int) -> KeyPag
     return KeyPage(keys=tuple(found))
 
 
-def _walk(folder: Path, parts: _Parts, after: _Parts) -> Iterator[_Parts]:
+def _walk(root: Root, parts: _Parts, after: _Parts) -> Iterator[_Parts]:
     """Yield the paths of plain files below `parts` that come after `after`; follow no link."""
-    for name, is_folder in _entries(folder.joinpath(*parts)):
-        path = (*parts, name)
-        if is_folder:
+    for item in _items(root, parts):
+        path = _parts(item.path)
+        if item.is_folder:
             if path >= after[: len(path)]:
-                yield from _walk(folder, path, after)
-        elif path > after:
+                yield from _walk(root, path, after)
+        elif item.is_file and path > after:
             yield path
 
 
-def _entries(folder: Path) -> list[tuple[str, bool]]:
+def _items(root: Root, parts: _Parts) -> list[Item]:
     try:
-        with os.scandir(folder) as entries:
-            found = [(each.name, each.is_dir(follow_symlinks=False), each) for each in entries]
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    plain = [
-        (name, is_folder)
-        for name, is_folder, entry in found
-        if is_folder or entry.is_file(follow_symlinks=False)
-    ]
-    return sorted(plain)
+        return root.scan("/".join(parts))
+    except (FileNotFoundError, NotADirectoryError, OutsideRootError):
+        return []  # nothing, or somebody has put something else in its place
 
 
 def _parts(path: str) -> _Parts:

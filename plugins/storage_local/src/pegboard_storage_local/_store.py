@@ -107,7 +107,8 @@ class LocalStore(Store):
             UnavailableError: If a folder cannot be read.
         """
         try:
-            return listed(self._folder, within, cursor=cursor, limit=limit)
+            root = self._root if self._is_made() else None
+            return listed(root, within, cursor=cursor, limit=limit)
         except OSError as error:
             raise UnavailableError(f"files cannot be listed: {error}") from error
 
