@@ -226,6 +226,18 @@ async def test_a_function_changes_the_file_and_leaves_what_is_not_saved(handler)
     await handler(test)
 
 
+async def test_a_file_that_was_encrypted_on_request_says_so(handler):
+    def test(make):
+        make(encrypt=True).update(a=1).save()
+        with pytest.raises(InputError, match="open it with encrypt=True"):
+            make().load()
+        with pytest.raises(InputError, match="open it with encrypt=True"):
+            make().update(dict)
+        assert make(encrypt=True)["a"] == 1
+
+    await handler(test)
+
+
 async def test_a_deleted_file_is_gone(handler):
     def test(make):
         fh = make().update(a=1).save()

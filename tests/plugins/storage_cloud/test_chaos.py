@@ -22,6 +22,9 @@ from tests.servers.s3 import S3Server
 SECONDS = float(os.environ.get("PEGBOARD_TEST_CHAOS_SECONDS", "1"))
 """How long the load lasts, and half of it the outage; 60 for the full run."""
 
+BACKLOG = int(10 * SECONDS)
+"""Files that are written once each during the outage."""
+
 Server = S3Server | RedisServer
 
 
@@ -133,14 +136,12 @@ def test_an_outage_loses_nothing_and_makes_no_false_conflict(
         senders = [threading.Thread(target=each.send, args=(end,)) for each in machines]
         for thread in threads + senders:
             thread.start()
-        disturb(proxy, server, stop)
+        drained = disturb(proxy, server, cut_off, stop)
         stop.set()
         for thread in threads:
             thread.join()
-        began = time.monotonic()
         while cut_off.waiting("waiting") or well_off.waiting("waiting"):
             end.wait(0.05)
-        drained = time.monotonic() - began
         end.set()
         for thread in senders:
             thread.join()
@@ -160,24 +161,37 @@ def test_an_outage_loses_nothing_and_makes_no_false_conflict(
             f"\ncalls {sum(each.calls for each in machines)}, slowest {slowest:.2f} s, "
             f"refused {sum(each.refused for each in machines)}, answers lost {proxy.swallowed}, "
             f"counted {counted}, counter {counter.data.decode()}, "
-            f"kept as conflicts {kept}, drained in {drained:.2f} s"
+            f"kept as conflicts {kept}, {BACKLOG} files that waited were sent in {drained:.2f} s"
         )
         assert int(counter.data) + kept >= counted
         assert slowest <= cut_off.store.capabilities.deadline
-        assert len(cut_off.acknowledged) == 3
+        assert len(cut_off.acknowledged) == 3 + BACKLOG
 
 
-def disturb(proxy: Proxy, server: Server, stop: threading.Event) -> None:
-    """Lose answers, cut a machine off for half of the time, kill the service for a moment."""
+def disturb(proxy: Proxy, server: Server, cut_off: Machine, stop: threading.Event) -> float:
+    """Lose answers, cut a machine off for half of the time, kill the service for a moment.
+
+    Returns:
+        Seconds from the end of the outage until what had waited was sent.
+    """
     for _ in range(10):
         stop.wait(SECONDS / 50)
         proxy.swallow_answers(2)
     proxy.swallow_answers(0)
     proxy.cut()
-    stop.wait(SECONDS / 2)
+    began = time.monotonic()
+    for number in range(BACKLOG):
+        cut_off.store.write(key(f"late{number}"), b"1")
+        cut_off.acknowledged[f"late{number}"] = 1
+    stop.wait(max(began + SECONDS / 2 - time.monotonic(), 0))
     proxy.mend()
+    began = time.monotonic()
+    while any(name.startswith("late") for name in cut_off.waiting("waiting")):
+        stop.wait(0.01)
+    drained = time.monotonic() - began
     stop.wait(SECONDS / 10)
     server.kill()
     stop.wait(SECONDS / 10)
     server.start()
     stop.wait(SECONDS / 10)
+    return drained

@@ -16,9 +16,16 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from pegboard.contracts.storage import ABSENT, Entry, FileKey, Store
-from pegboard.errors import ConfigError, ConflictError, CorruptError, NotFoundError
+from pegboard.errors import (
+    ConfigError,
+    ConflictError,
+    CorruptError,
+    InputError,
+    NotFoundError,
+)
 from pegboard_storage._document import Difference, difference
 from pegboard_storage._json import decoded, encoded
+from pegboard_storage._seal import is_sealed
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -188,6 +195,8 @@ class StoredDocument:
             raise self._corrupt(store, str(error)) from error
 
     def _decoded(self, data: bytes) -> dict[str, Any]:
+        if is_sealed(data):
+            raise InputError(f"{self.key} is encrypted: open it with encrypt=True")
         try:
             return decoded(data)
         except CorruptError as error:
