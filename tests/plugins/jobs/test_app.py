@@ -13,7 +13,7 @@ import anyio
 import pytest
 
 from pegboard import App
-from pegboard.errors import ConflictError, InputError, NotFoundError
+from pegboard.errors import ConflictError, InputError, LoadError, NotFoundError
 from pegboard.testing.harness import watched
 from pegboard_jobs import Job, JobCancelledError, JobStatus, RetryPolicy, current_job
 from tests.plugins.jobs import chores
@@ -423,3 +423,30 @@ async def test_a_queued_call_keeps_what_it_takes_by_any_name(run_app: RunApp) ->
         result = await app.call("chores.gather", a=1, b=2, c=3)
         job = await ended(app, UUID(result.get()["uuid"]))
     assert job.result == {"a": 1, "b": 2, "c": 3}
+
+
+@pytest.mark.parametrize("keyword", ["job", "background"])
+async def test_a_generator_is_refused_since_its_work_begins_when_its_call_has_ended(
+    tmp_path: Path, keyword: str
+) -> None:
+    app = App("lab", project=tmp_path, plugins=["jobs"], mods=[])
+
+    @app.export(mod_name="lab", **{keyword: True})
+    async def tell() -> AsyncIterator[int]:
+        yield 1
+
+    with pytest.raises(LoadError, match=r"lab\.tell is a generator"):
+        async with app:
+            pass
+
+
+async def test_what_has_no_name_cannot_be_queued(tmp_path: Path) -> None:
+    app = App("lab", project=tmp_path, plugins=["jobs"], mods=[])
+
+    @app.export(mod_name="lab", background=True)
+    async def add(*numbers: int) -> int:
+        return sum(numbers)
+
+    with pytest.raises(LoadError, match="name its parameters"):
+        async with app:
+            pass

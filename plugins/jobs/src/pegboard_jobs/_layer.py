@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from inspect import Parameter
+from inspect import Parameter, isasyncgenfunction, isgeneratorfunction
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -28,9 +28,13 @@ class TrackLayer:
     Args:
         jobs: The jobs of the app.
         export: The export.
+
+    Raises:
+        ConfigError: If the export is a generator, whose work goes on after its call has ended.
     """
 
     def __init__(self, jobs: Jobs, export: Export) -> None:
+        _refuse_generator(export)
         self.stage = Stage.JOB
         self._jobs = jobs
         self._address = export.address
@@ -62,10 +66,12 @@ class BackgroundLayer:
         export: The export.
 
     Raises:
-        ConfigError: If a later call could not be given what the export takes.
+        ConfigError: If a later call could not be given what the export takes, or if the export is
+            a generator.
     """
 
     def __init__(self, jobs: Jobs, export: Export) -> None:
+        _refuse_generator(export)
         self.stage = Stage.JOB
         self._jobs = jobs
         self._export = export
@@ -108,6 +114,17 @@ async def _once(call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Re
         return await call(*args, **kwargs)
     finally:
         running_order.reset(token)
+
+
+def _refuse_generator(export: Export) -> None:
+    """Refuse what would be recorded as finished before it begins.
+
+    Raises:
+        ConfigError: If the export is a generator.
+    """
+    if isgeneratorfunction(export.function) or isasyncgenfunction(export.function):
+        msg = f"{export.address} is a generator: job=True cannot see its end; in it, write"
+        raise ConfigError(f'{msg} `async with app.jobs.track("..."):`')
 
 
 def _rest_of(export: Export) -> str:
