@@ -121,3 +121,12 @@ def test_another_scheme_is_refused(tmp_path):
 def test_a_script_for_the_server_has_its_types_and_no_options():
     script = postgres_script("create table a (n integer, r real, b blob) strict, without rowid;")
     assert script == "create table a (n bigint, r double precision, b bytea);"
+
+
+@pytest.mark.parametrize("url", ["postgres"], indirect=True)
+def test_a_server_that_refuses_what_every_commit_needs_is_heard_and_the_writer_goes_on(records):
+    rename = "alter table pegboard_writer rename to %s"
+    records.write(lambda tables: tables.execute("create table other (n integer)"))
+    with pytest.raises(UnavailableError, match="pegboard_writer"):
+        records.write(lambda tables: tables.execute(rename % "hidden"))
+    assert records.write(lambda tables: tables.execute("insert into other values (1)")) == 1

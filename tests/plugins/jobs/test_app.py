@@ -381,7 +381,7 @@ async def test_what_is_accepted_while_apps_start_and_stop_runs_though_it_may_fai
     once = RetryPolicy(attempts=1)
     jobs = []
     for number in range(10):
-        async with run_app(stop_timeout=5.0) as app:
+        async with run_app(stop_timeout=0.0) as app:
             jobs.append(await app.jobs.submit("chores.add", retry=once, a=number))
     async with run_app() as app:
         found = [await ended(app, job.uuid) for job in jobs]

@@ -238,6 +238,11 @@ class PostgresDatabase:
                 failure: Exception = error
             except (UnavailableError, LostConnectionError) as error:
                 failure = error
+            except Exception as error:  # noqa: BLE001 - a missing table or right: whoever waits hears
+                self._drop()
+                for ticket in tickets:
+                    ticket.future.set_exception(away(error))
+                return True
             self._drop()
             if time.monotonic() + pause >= deadline:
                 for ticket in tickets:

@@ -228,9 +228,9 @@ class LocalEngine:
         try:
             slot = self._app.registry.table.get(order.target)
             if slot is None or slot.export is None:  # its mod went after the job was taken
-                await self._ledger.end(
-                    partial(_queue_table.put_back, uuid=job.uuid, fence=job.fence)
-                )
+                back = partial(_queue_table.put_back, uuid=job.uuid, fence=job.fence)
+                with anyio.CancelScope(shield=True):
+                    await self._ledger.end(back)
                 return
             async with tracking as tracked:
                 with anyio.fail_after(_seconds_left(order)):

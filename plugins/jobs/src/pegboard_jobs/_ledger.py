@@ -241,7 +241,9 @@ class Ledger:
         if runner is not None:
             failure = JobFailure(reason="exit", message="its process stopped before it was done")
             try:
-                self.store.write_blocking(_runner_table.reclaim, runner.uuid, failure)
+                self.store.write_blocking(
+                    _runner_table.reclaim, runner.uuid, failure, is_orderly=True
+                )
             except UnavailableError as error:
                 _logger.warning("the store of jobs is away at the end: %s", error)
         self._liveness.close()

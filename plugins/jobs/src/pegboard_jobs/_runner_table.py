@@ -71,23 +71,28 @@ def remove(changes: Changes, uuid: UUID) -> None:
     changes.execute("DELETE FROM runner WHERE uuid = ?", str(uuid))
 
 
-def reclaim(changes: Changes, uuid: UUID, failure: JobFailure) -> list[Job]:
+def reclaim(
+    changes: Changes, uuid: UUID, failure: JobFailure, *, is_orderly: bool = False
+) -> list[Job]:
     """Take its jobs from a runner that is gone, and return them.
 
     A durable one that may be tried again is queued, any other is interrupted. Their fences grow,
-    so that the runner changes nothing any more if it was not gone after all.
+    so that the runner changes nothing any more if it was not gone after all. What a runner gives
+    up in order was no attempt.
     """
     sql = f"SELECT {COLUMNS} FROM job WHERE runner = ? AND status = 3 ORDER BY ordinal"
     jobs = [job_of(row) for row in changes.all(sql, str(uuid))]
-    ended = [_give_up(changes, job, failure) for job in jobs]
+    ended = [_give_up(changes, job, failure, is_orderly=is_orderly) for job in jobs]
     remove(changes, uuid)
     return ended
 
 
-def _give_up(changes: Changes, job: Job, failure: JobFailure) -> Job:
-    changes.execute("UPDATE job SET fence = fence + 1 WHERE uuid = ?", str(job.uuid))
+def _give_up(changes: Changes, job: Job, failure: JobFailure, *, is_orderly: bool) -> Job:
+    attempt = job.attempt - (is_orderly and job.order is not None)
+    sql = "UPDATE job SET fence = fence + 1, attempt = ? WHERE uuid = ?"
+    changes.execute(sql, attempt, str(job.uuid))
     policy = job.order.retry if job.order else RetryPolicy(attempts=0)
-    if has_next(policy, job.attempt) and not job.cancelling:
+    if has_next(policy, attempt) and not job.cancelling:
         return set_status(changes, job.uuid, JobStatus.QUEUED, failure=failure, run_at=now())
     return set_status(changes, job.uuid, JobStatus.INTERRUPTED, failure=failure)
 
