@@ -39,6 +39,10 @@ __all__ = ["PluginReload", "Wanted"]
 
 _logger = logging.getLogger("pegboard.reload")
 
+NEEDS_RESTART = (
+    "its manifest says that it needs a restart: stop `pegboard serve` and start it again"
+)
+
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 Retire = Callable[["Generation", Iterable["Edition"], Iterable["Generation"]], None]
@@ -215,7 +219,7 @@ class _Change:
             reason = incompatibility(each)
             if each.manifest is not None and each.manifest.reload == "restart":
                 is_new = each in self._wanted.added
-                reason = None if is_new else "its manifest says that it needs a restart"
+                reason = None if is_new else NEEDS_RESTART
             if reason is not None:
                 msg = f"plugin {each.name}: {reason}"
                 raise PluginError(msg)

@@ -12,6 +12,7 @@ import logging
 import os
 import secrets
 import socket
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -36,14 +37,51 @@ LONGEST = 65_536
 TIMEOUT = 10.0
 """Seconds in which a request has to be complete."""
 
+LONGEST_COMMAND = 300.0
+"""Seconds that a process may take to do what it is asked for."""
+
+NOT_OURS = (
+    *(OSError, ValueError, msgspec.MsgspecError),
+    *(anyio.BrokenResourceError, anyio.EndOfStream),
+)
+"""What is raised where somebody connects who has nothing to say here: that is no news."""
+
 _logger = logging.getLogger("pegboard.serve")
 
 
 class _Place(msgspec.Struct, frozen=True):
-    """What the file says."""
+    """What the file says: where the process is, and what it has to be told."""
 
     port: int
     secret: str
+    machine: str
+    process: int
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether its process runs, or ran, on this machine, and not in a container beside it."""
+        return self.machine == socket.gethostname()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether a process of that number is there; Windows has no harmless way to ask."""
+        if sys.platform == "win32":
+            return True
+        try:
+            os.kill(self.process, 0)
+        except ProcessLookupError:
+            return False
+        except OSError:  # it is somebody else's
+            return True
+        return True
+
+
+class _Request(msgspec.Struct, frozen=True):
+    """What a command asks for."""
+
+    secret: str
+    do: str
+    name: str | None = None
 
 
 @asynccontextmanager
@@ -51,8 +89,8 @@ async def controlled(app: App) -> AsyncIterator[None]:
     """Take commands for an app while the block runs; where that cannot be, serve without."""
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
     port = listener.extra(anyio.abc.SocketAttribute.local_port)  # noqa: S610 - this is not Django
-    place = _Place(port, secrets.token_urlsafe(32))
-    path = app.data / "control" / f"{os.getpid()}.json"
+    place = _Place(port, secrets.token_urlsafe(32), socket.gethostname(), os.getpid())
+    path = app.data / "control" / f"{secrets.token_hex(8)}.json"
     try:
         await to_thread.run_sync(_write, path, msgspec.json.encode(place))
     except OSError as error:
@@ -68,7 +106,6 @@ async def controlled(app: App) -> AsyncIterator[None]:
 
 def _write(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123 - with its mode
         file.write(content)
 
@@ -77,13 +114,13 @@ async def _serve(app: App, stream: SocketStream, secret: str) -> None:
     async with stream:
         try:
             with anyio.fail_after(TIMEOUT):
-                request = json.loads(await _line(stream))
-            if not hmac.compare_digest(str(request.get("secret")), secret):
+                request = msgspec.json.decode(await _line(stream), type=_Request)
+            if not hmac.compare_digest(request.secret.encode(), secret.encode()):
                 return
             answer: Any = {"ok": await _obey(app, request)}
         except PegboardError as error:
             answer = {"error": str(error)}
-        except (OSError, ValueError, TimeoutError, anyio.BrokenResourceError, anyio.EndOfStream):
+        except NOT_OURS:
             return
         except Exception as error:
             _logger.exception("a command failed")
@@ -101,15 +138,15 @@ async def _line(stream: SocketStream) -> bytes:
     return text
 
 
-async def _obey(app: App, request: dict[str, Any]) -> Any:
-    match request.get("do"):
+async def _obey(app: App, request: _Request) -> Any:
+    match request.do:
         case "reload":
-            return await app.reloader.reload(request.get("name"))
+            return await app.reloader.reload(request.name)
         case "sync":
             return await app.reloader.sync()
         case "retired":
             return app.reloader.retired()
-    msg = f"there is no command {request.get('do')!r}"
+    msg = f"there is no command {request.do!r}"
     raise PegboardError(msg)
 
 
@@ -126,19 +163,28 @@ def ask(data: Path, **request: Any) -> Iterator[tuple[int, Any]]:
     """
     for path in sorted((data / "control").glob("*.json")):
         place = msgspec.json.decode(path.read_bytes(), type=_Place)
-        try:
-            connection = socket.create_connection(("127.0.0.1", place.port), TIMEOUT)
-        except ConnectionRefusedError:  # the process was killed, and left its file
+        if not place.is_ours:
+            continue
+        if not place.is_alive:  # it was killed, and left its file
             path.unlink(missing_ok=True)
             continue
-        with connection:
-            connection.sendall(json.dumps({**request, "secret": place.secret}).encode() + b"\n")
-            connection.settimeout(None)
-            text = connection.makefile("rb").readline()
-        if not text:
-            msg = f"process {path.stem} does not answer"
-            raise UnavailableError(msg)
-        answer = json.loads(text)
-        if "error" in answer:
-            raise PegboardError(answer["error"])
-        yield int(path.stem), answer["ok"]
+        yield place.process, _answer(place, request)
+
+
+def _answer(place: _Place, request: dict[str, Any]) -> Any:
+    try:
+        connection = socket.create_connection(("127.0.0.1", place.port), TIMEOUT)
+    except OSError as error:
+        msg = f"process {place.process} cannot be reached: {error}"
+        raise UnavailableError(msg) from error
+    with connection:
+        connection.sendall(json.dumps({**request, "secret": place.secret}).encode() + b"\n")
+        connection.settimeout(LONGEST_COMMAND)
+        text = connection.makefile("rb").readline()
+    if not text:
+        msg = f"process {place.process} does not answer"
+        raise UnavailableError(msg)
+    answer = json.loads(text)
+    if "error" in answer:
+        raise PegboardError(answer["error"])
+    return answer["ok"]
