@@ -141,6 +141,11 @@ def test_no_session_of_a_user_makes_it_the_server_and_no_context_is_one_by_defau
     assert user_of(session) == context
 
 
+def test_a_level_alone_makes_nobody_known():
+    session = Session(user_id="alice", level=1, anonymous=False)
+    assert UserContext.from_session(session) == UserContext.anonymous()
+
+
 @on_each_backend
 @pytest.mark.anyio
 async def test_the_table_holds_over_http(storage_app, doorman):

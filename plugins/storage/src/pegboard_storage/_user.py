@@ -43,9 +43,9 @@ class UserContext(msgspec.Struct, frozen=True, kw_only=False):
 
     @classmethod
     def from_session(cls, session: Session) -> UserContext:
-        """Return whose session this is; anonymous unless it is a known user's and valid."""
+        """Return whose session this is; anonymous unless a known user was validated."""
         user = session.user_id or session.cloudm_user_id
-        if session.anonymous or not session.valid or not user:
+        if session.anonymous or not session.validated or not user:
             return cls.anonymous()
         roles = session.get("roles") or ()
         return cls(
