@@ -11,7 +11,9 @@ from weakref import WeakKeyDictionary
 import anyio
 
 from pegboard import HealthCheck, hookimpl
+from pegboard.contracts.asgi import Route
 from pegboard.contracts.server import ServeSettings
+from pegboard_hot_reload._news import PREFIX, News
 from pegboard_hot_reload.config import HotReloadConfig
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ class HotReloadPlugin:
 
     def __init__(self) -> None:
         self._watchers: WeakKeyDictionary[App, Watcher] = WeakKeyDictionary()
+        self._news: WeakKeyDictionary[App, News] = WeakKeyDictionary()
 
     @hookimpl
     def config_schema(self) -> type[HotReloadConfig]:
@@ -45,6 +48,7 @@ class HotReloadPlugin:
         from pegboard_hot_reload._watcher import Watcher  # watchfiles, where somebody wants it
 
         watcher = self._watchers[app] = Watcher(app, config)
+        self._news[app] = News(app.stopping)
         try:
             async with anyio.create_task_group() as group:
                 await group.start(watcher.run, name="watching files")
@@ -54,13 +58,22 @@ class HotReloadPlugin:
         finally:
             gc.unfreeze()
             watcher.close()
-            del self._watchers[app]
+            del self._watchers[app], self._news[app]
 
     @hookimpl
     def reloaded(self, app: App, outcome: Reloaded) -> None:
-        """Let old code of a plugin be collected, which may have been there when that was frozen."""
-        if app in self._watchers and outcome.kind == "plugin":
-            gc.unfreeze()
+        """Tell pages of it, and let the old code be collected: that of a plugin may be frozen."""
+        if app in self._watchers:
+            self._news[app].tell(outcome)
+            if outcome.kind == "plugin":
+                gc.unfreeze()
+
+    @hookimpl
+    def asgi_routes(self, app: App) -> Sequence[Route]:
+        """Tell pages in development what became of a change, while files are watched."""
+        if app not in self._watchers:
+            return ()
+        return [Route(kind="http", prefix=PREFIX, asgi=self._news[app].serve)]
 
     @hookimpl
     def health(self, app: App) -> Sequence[HealthCheck]:
