@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -14,17 +13,16 @@ from uuid import UUID
 
 from anyio import to_thread
 
-from pegboard.contracts.job import JobDraft, JobFailure, JobStatus
+from pegboard.contracts.job import JobDraft, JobStatus
 from pegboard.errors import ConflictError, PegboardError
-from pegboard_database import Rows
 from pegboard_jobs import _file_table, _job_table, _project_table, _value_table
 from pegboard_jobs._default import default_ledger
 from pegboard_jobs._digest import digest_of
 from pegboard_jobs._file_table import Directory, File, Role, Use
 from pegboard_jobs._glean import Found, files_of, indicators_of, settled
+from pegboard_jobs._job_place import JobPlace
 from pegboard_jobs._ledger import Ledger
-from pegboard_jobs._number import folder_of
-from pegboard_jobs._plugin_object import PluginObject, status_of_code
+from pegboard_jobs._plugin_object import PluginObject, status_of_code, unfinished
 from pegboard_jobs._project_table import Project
 from pegboard_jobs._record import Job
 from pegboard_jobs._tracking import Tracked, Tracking
@@ -117,7 +115,7 @@ class AsyncDatabaseHandler:
         known = thing.job
         job = None if known is None else await ledger.take(known)
         draft = self._draft(thing.task_name, thing.title, thing.parent, None, JobStatus.RUNNING)
-        place = _Place(self.project_uuid)
+        place = JobPlace(self.project_uuid)
         if job is not None:
             await ledger.store.read(place.look)
         async with Tracking(ledger, draft, job=job, look=place.look) as tracked:
@@ -130,7 +128,7 @@ class AsyncDatabaseHandler:
     async def _conclude(self, tracked: Tracked, thing: PluginObject) -> None:
         status = thing.status or (tracked.outcome or (JobStatus.FINISHED,))[0]
         if status.is_active:
-            tracked.outcome = _unfinished(status)
+            tracked.outcome = unfinished(status)
             return
         tracked.end_as(status, f"{thing.title} said {status.name}")
         if status is not JobStatus.FINISHED:
@@ -411,28 +409,5 @@ class AsyncDatabaseHandler:
         return await to_thread.run_sync(lambda: Path(path).resolve())
 
 
-class _Place:
-    """The folder of a project, looked up in the transaction that makes a job of it."""
-
-    def __init__(self, project: UUID) -> None:
-        self._project = project
-        self._directory: str | None = None
-
-    def look(self, rows: Rows) -> None:
-        """Find it."""
-        self._directory = _project_table.directory(rows, self._project)
-
-    def folder_of(self, number: str) -> str:
-        """Return the folder of a job; that of the process as long as the store is away."""
-        if self._directory is None or not number:
-            return "."
-        return os.path.join(self._directory, folder_of(number))  # noqa: PTH118 - of each job
-
-
 def _existing(files: list[File]) -> list[File]:
     return [file for file in files if file.path.is_file()]
-
-
-def _unfinished(status: JobStatus) -> tuple[JobStatus, JobFailure]:
-    text = f"its block ended while the plugin object still said {status.name}"
-    return JobStatus.INTERRUPTED, JobFailure(reason="unfinished", message=text)

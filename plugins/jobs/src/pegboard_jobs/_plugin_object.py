@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import UUID
 
-from pegboard.contracts.job import JobStatus
+from pegboard.contracts.job import JobFailure, JobStatus
 
-__all__ = ["PluginObject", "status_of_code"]
+__all__ = ["PluginObject", "status_of_code", "unfinished"]
 
 CODES = {
     "SUCCEEDED": 0,
@@ -156,3 +156,9 @@ def _uuid(value: Any) -> UUID | None:
     if value is None or isinstance(value, UUID):
         return value
     return UUID(str(value))
+
+
+def unfinished(status: JobStatus) -> tuple[JobStatus, JobFailure]:
+    """Return how a job ends whose object never said that it has ended."""
+    text = f"its block ended while the plugin object still said {status.name}"
+    return JobStatus.INTERRUPTED, JobFailure(reason="unfinished", message=text)
