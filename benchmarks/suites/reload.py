@@ -139,7 +139,7 @@ class Case:
 
 CASES = [
     Case(title="a small file, requests, sockets and streams", load={}),
-    Case(title="it imports what takes 2 s to import", extra="import slow", load={}),
+    Case(title="it imports what takes 2 s to import", extra="import slow\n", load={}),
     Case(title="a small file, requests only", load={"sockets": 0, "streams": 0}),
 ]
 
