@@ -28,6 +28,8 @@ class ServeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         http2: Whether HTTP/2 is asked for (over TLS, or by prior knowledge in clear text).
         shutdown_timeout: Seconds that requests, streams and sockets get to end after a signal.
         header_timeout: Seconds a client may take to send its request headers.
+        send_timeout: Seconds for which a client may accept nothing of what is sent to it; then its
+            connection is dropped.
         backend: The anyio backend that the application runs on.
         access_log: Whether each request is logged.
         reload: Whether changed code is brought live; the plugin hot_reload does that.
@@ -42,6 +44,7 @@ class ServeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     http2: bool = False
     shutdown_timeout: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 10.0
     header_timeout: Annotated[float, msgspec.Meta(gt=0, le=3600)] = 10.0
+    send_timeout: Annotated[float, msgspec.Meta(gt=0, le=3600)] = 60.0
     backend: Literal["asyncio", "trio"] = "asyncio"
     access_log: bool = False
     reload: bool = False

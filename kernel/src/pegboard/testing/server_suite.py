@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 __all__ = ["Client", "Probe", "RunningServer", "ServerSuite", "running_server"]
 
 _TIMEOUT = 10.0
+_PAGE = b"x" * 3_000
 _CHUNK = b"x" * 65_536
 
 
@@ -77,6 +78,9 @@ class Probe:
 
     async def _hello(self, receive: Receive, send: Send) -> None:
         await _answer(send, b"hello")
+
+    async def _page(self, receive: Receive, send: Send) -> None:
+        await _answer(send, _PAGE)
 
     async def _echo(self, receive: Receive, send: Send) -> None:
         await _answer(send, await _body(receive))
@@ -245,9 +249,13 @@ class RunningServer:
         self._wait = wait
         self._clients: list[Client] = []
 
-    def client(self, context: ssl.SSLContext | None = None) -> Client:
-        """Open a connection."""
-        connection = socket.create_connection(("127.0.0.1", self.port), _TIMEOUT)
+    def client(self, context: ssl.SSLContext | None = None, *, receive_buffer: int = 0) -> Client:
+        """Open a connection, with a receive buffer of some bytes or that of the system."""
+        connection = socket.socket()
+        if receive_buffer:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        connection.settimeout(_TIMEOUT)
+        connection.connect(("127.0.0.1", self.port))
         if context is not None:
             connection = context.wrap_socket(connection, server_hostname="localhost")
         client = Client(connection)
@@ -340,6 +348,16 @@ class ServerSuite:
         assert head.startswith(b"HTTP/1.1 200")
         assert client.read(7) == b"abcdefg"
 
+    def test_trailers_are_not_taken_for_headers(self, start: Any) -> None:
+        running = start()
+        client = running.client()
+        client.send(b"POST /echo HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n")
+        client.send(b"3\r\nabc\r\n0\r\nauthorization: Bearer smuggled\r\ncookie: a=b\r\n\r\n")
+        client.send(_request("/hello", close=True))
+        assert client.read_all().endswith(b"hello")
+        names = [[name for name, _ in scope["headers"]] for scope in running.probe.scopes]
+        assert names == [[b"host", b"transfer-encoding"], [b"host", b"connection"]]
+
     def test_one_connection_serves_many_requests(self, start: Any) -> None:
         client = start().client()
         for _ in range(5):
@@ -406,6 +424,13 @@ class ServerSuite:
         assert 0 < level < 64 * 1024 * 1024
         while running.probe.flooded == level:
             assert client.read(1_000_000)
+
+    def test_a_client_that_accepts_none_of_many_small_answers_is_dropped(self, start: Any) -> None:
+        running = start(send_timeout=0.5, shutdown_timeout=0.5)
+        client = running.client(receive_buffer=4096)
+        with pytest.raises(ConnectionError):
+            client.send(_request("/page") * 200_000)
+        assert running.get() == (200, b"hello")
 
     def test_the_application_sees_a_client_go(self, start: Any) -> None:
         running = start()
@@ -535,6 +560,18 @@ class ServerSuite:
         try:
             for _ in range(64):
                 client.send(b"x-filler: " + b"y" * 16_000 + b"\r\n")
+        except ConnectionError:
+            return
+        assert re.match(rb"HTTP/1.1 4\d\d|$", client.read_all())
+
+    @pytest.mark.parametrize("end", [b"\r\n", b""], ids=["of many fields", "of one field"])
+    def test_trailers_without_end_are_refused(self, start: Any, end: bytes) -> None:
+        client = start().client()
+        client.send(b"POST /echo HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n")
+        client.send(b"3\r\nabc\r\n0\r\nx: ")
+        try:
+            for _ in range(64):
+                client.send(b"y" * 16_000 + end + (b"x: " if end else b""))
         except ConnectionError:
             return
         assert re.match(rb"HTTP/1.1 4\d\d|$", client.read_all())

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.asyncio.worker_context import WorkerContext
+from hypercorn.events import Closed, Event, RawData
 
 from pegboard_server_hypercorn._connection import EndingContext, GuardedConnection
 from pegboard_server_hypercorn._translation import (
@@ -59,6 +60,17 @@ class _Context(EndingContext, WorkerContext):
 
 
 class _Connection(GuardedConnection, TCPServer):
+    async def protocol_send(self, event: Event) -> None:
+        if not isinstance(event, RawData):
+            await super().protocol_send(event)
+            return
+        try:
+            async with asyncio.timeout(self.config.send_timeout):
+                await super().protocol_send(event)
+        except TimeoutError:
+            self.writer.transport.abort()
+            await self.protocol.handle(Closed())
+
     async def _close(self) -> None:
         # A client that reads nothing would keep the rest of its answer, and the socket, for ever.
         grace = 0.0 if is_given_up(self.protocol) else _CLOSE_GRACE

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pegboard_server_hypercorn.config import HypercornConfig
 
 __all__ = [
+    "GuardedConfig",
     "duplicate",
     "forbid_upgrade",
     "is_given_up",
@@ -34,9 +35,19 @@ logger = logging.getLogger("pegboard.server.hypercorn")
 _ACCESS_FORMAT = '%(h)s "%(R)s" %(s)s'
 
 
+class GuardedConfig(Config):
+    """Hypercorn's configuration, and what our connections need beside it.
+
+    Attributes:
+        send_timeout: Seconds that a client may take to accept what is sent at once.
+    """
+
+    send_timeout = 60.0
+
+
 def make_config(settings: ServeSettings, config: HypercornConfig) -> Config:
     """Return Hypercorn's configuration."""
-    made = Config()
+    made = GuardedConfig()
     made.accesslog = logging.getLogger("hypercorn.access") if settings.access_log else None
     made.access_log_format = _ACCESS_FORMAT
     made.alpn_protocols = ["h2", "http/1.1"] if settings.http2 else ["http/1.1"]
@@ -49,6 +60,7 @@ def make_config(settings: ServeSettings, config: HypercornConfig) -> Config:
     made.include_server_header = False
     made.keep_alive_max_requests = 2**62  # a reconnect every thousand requests helps nobody
     made.keep_alive_timeout = min(config.keep_alive, settings.header_timeout)
+    made.send_timeout = settings.send_timeout
     made.ssl_handshake_timeout = settings.header_timeout
     made.websocket_max_message_size = config.websocket_limit
     made.websocket_ping_interval = config.websocket_ping or None

@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import trio
+from hypercorn.events import Closed, Event, RawData
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ConnectionState
@@ -71,6 +72,20 @@ class _Context(EndingContext, WorkerContext):
 
 
 class _Connection(GuardedConnection, TCPServer):
+    async def protocol_send(self, event: Event) -> None:
+        if not isinstance(event, RawData):
+            await super().protocol_send(event)
+            return
+        async with self.send_lock:
+            try:
+                with trio.fail_after(self.config.send_timeout, shield=True):
+                    await self.stream.send_all(event.data)
+            except trio.TooSlowError:
+                await trio.aclose_forcefully(self.stream)
+                await self.protocol.handle(Closed())
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                await self.protocol.handle(Closed())
+
     async def _close(self) -> None:
         # Hypercorn closes while another task still sends, and the answer would be lost.
         if self.send_lock.statistics().owner is not trio.lowlevel.current_task():

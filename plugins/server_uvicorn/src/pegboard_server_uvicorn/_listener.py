@@ -155,6 +155,7 @@ def _load(asgi: AsgiCallable, settings: ServeSettings, config: UvicornConfig) ->
     limits: dict[str, Any] = {
         "head_limit": config.head_limit,
         "head_timeout": settings.header_timeout,
+        "send_timeout": settings.send_timeout,
         "log_requests": settings.access_log,
     }
     uvicorn = Config(

@@ -43,6 +43,19 @@ class _RefusedError(Exception):
     """Raised in a callback of the parser, which stops and reports it."""
 
 
+class _CompleteHead(tuple[tuple[bytes, bytes], ...]):
+    """The headers of a request whose head is complete, to which nothing is added.
+
+    httptools reports the fields after a chunked body as it does headers, and taken for such they
+    would be what a proxy has removed or checked. By RFC 9110, 6.5.1, they can be left out.
+    """
+
+    __slots__ = ()
+
+    def append(self, field: tuple[bytes, bytes]) -> None:
+        """Leave out a trailer field."""
+
+
 class _Flow(FlowControl):
     """Flow control that reads on only where what came has been parsed."""
 
@@ -61,18 +74,20 @@ class GuardedProtocol(HttpToolsProtocol):
     Attributes:
         head_limit: Bytes of the headers of one request.
         head_timeout: Seconds in which a request head has to be complete.
+        send_timeout: Seconds for which a client may accept nothing of what waits for it.
         log_requests: Whether each request is logged.
     """
 
     head_limit: ClassVar[int] = 65_536
     head_timeout: ClassVar[float] = 10.0
+    send_timeout: ClassVar[float] = 60.0
     log_requests: ClassVar[bool] = False
 
     _held = b""
     _left = -1
     _left_since = 0.0
     _received = 0
-    _head_start = 0
+    _fields_start = 0
     _waiting_since: float | None = None
     _refusal = _BAD_REQUEST
     _is_refused = False
@@ -112,13 +127,13 @@ class GuardedProtocol(HttpToolsProtocol):
         self.flow.resume_reading()  # which was refused while the request that begins now waited
 
     def _parse(self, data: bytes) -> None:
-        """Parse a part, and refuse a head that goes on beyond its limit."""
+        """Parse a part, and refuse a head, or trailers, that go on beyond their limit."""
         self._received += len(data)
         super().data_received(data)
-        scope: Any = self.scope  # declared as never None, which it is before the first request
-        if scope is None or "path" in scope or self not in self.connections:
+        size = self._received - self._fields_start
+        if size <= self.head_limit or self not in self.connections:
             return
-        if self._received - self._head_start > self.head_limit and not self.transport.is_closing():
+        if not self.transport.is_closing():
             self._refusal = _TOO_LARGE
             self.send_400_response("")
 
@@ -129,6 +144,7 @@ class GuardedProtocol(HttpToolsProtocol):
             _RefusedError: If the head is too large, or has no, several or a malformed Host.
         """
         self._waiting_since = None
+        self._fields_start = self._received
         hosts = size = 0
         for name, value in self.headers:
             size += len(name) + len(value)
@@ -143,12 +159,22 @@ class GuardedProtocol(HttpToolsProtocol):
             raise _RefusedError
         super().on_headers_complete()
 
+    def on_chunk_header(self) -> None:
+        """Take no more headers: from here on, what looks like them are trailers."""
+        if not isinstance(self.headers, _CompleteHead):
+            self.headers: Any = _CompleteHead(self.headers)
+
+    def on_body(self, body: bytes) -> None:
+        """Count the bytes of trailers from here on."""
+        self._fields_start = self._received
+        super().on_body(body)
+
     def on_message_complete(self) -> None:
         """Count the bytes of the next head from here on.
 
         What came together with the end of this message is not counted: most of it may be a body.
         """
-        self._head_start = self._received
+        self._fields_start = self._received
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
@@ -168,8 +194,9 @@ class GuardedProtocol(HttpToolsProtocol):
     def check(self, now: float) -> None:
         """Refuse a client whose request head is too slow; called about once a second.
 
-        A connection that closes is aborted where the application gave up in the middle of its
-        answer, or where the client takes nothing of the rest: it would else stay for ever.
+        A client that accepts nothing while more is to be sent is dropped. A connection that closes
+        is aborted where the application gave up in the middle of its answer, or where the client
+        takes nothing of the rest: it would else stay for ever.
 
         A slow body is for the application, which knows how much it expects.
 
@@ -180,6 +207,11 @@ class GuardedProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             self._end(now, is_complete=cycle is None or cycle.response_complete)
             return
+        if not self.flow.write_paused:
+            self._left = -1
+        elif self._stalled_for(now) > self.send_timeout:
+            self.transport.abort()
+            return
         is_idle = self.timeout_keep_alive_task is not None
         if self._is_refused or is_idle or (cycle is not None and not cycle.response_complete):
             self._waiting_since = None
@@ -189,11 +221,14 @@ class GuardedProtocol(HttpToolsProtocol):
             self._refuse(*_TIMEOUT)
 
     def _end(self, now: float, *, is_complete: bool) -> None:
+        if not is_complete or self._stalled_for(now) > self.head_timeout:
+            self.transport.abort()
+
+    def _stalled_for(self, now: float) -> float:
         left = self.transport.get_write_buffer_size()
         if left != self._left:
             self._left, self._left_since = left, now
-        if not is_complete or now - self._left_since > self.head_timeout:
-            self.transport.abort()
+        return now - self._left_since
 
     @property
     def _cycle(self) -> RequestResponseCycle | None:

@@ -36,7 +36,8 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             a body; more is answered with 408.
         min_body_rate: Bytes per second that a body has to come in with, on average, once
             `body_timeout` has passed; 0 is no minimum.
-        send_timeout: Time that a client may take to accept the next part of a response.
+        send_timeout: Time that a client may take to accept the next part of a response; for small
+            answers it is that of `[serve]`.
         heartbeat: Time between comments on a silent event stream, which tell proxies and clients
             that it lives.
         retry: Time after which the clients of an event stream shall come back when the server
