@@ -34,6 +34,7 @@ def compile_serve(endpoint: Endpoint, *, as_events: bool) -> AsgiCallable:  # no
     """
     transport, export = endpoint.transport, endpoint.export
     app, settings = transport.app, transport.settings
+    access = app.access
     slot = app.registry.slot(export.address)
     check_head, begin_body, small = transport.head.fields, transport.body.begin, transport.small
     bind_export, decode, resumes = export.binding.bind, endpoint.decode, endpoint.resumes
@@ -49,11 +50,11 @@ def compile_serve(endpoint: Endpoint, *, as_events: bool) -> AsgiCallable:  # no
             if method not in methods:
                 await endpoint.other_method(scope, receive, send)
                 return
-            shown = app.access.headers
-            if is_public and shown is not None and shown.isdisjoint(fields):
+            tell = access.headers
+            if is_public and tell is not None and tell.isdisjoint(fields):
                 bind, session = bind_export, ANONYMOUS
             else:
-                bind, session = bind_export, await app.access.admit(export, Connection(scope))
+                bind, session = bind_export, await access.admit(export, Connection(scope))
                 if slot.export is not export:
                     current, session = await endpoint.admit(scope, session)
                     bind = current.binding.bind
