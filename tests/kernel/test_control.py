@@ -1,88 +1,139 @@
-"""Commands that reach an app which is being served, and who may give them."""
+"""How commands reach an app that is being served, and who does not."""
 
 import json
 import os
+import platform
 import socket
-import stat
+import struct
+from pathlib import Path
+from typing import Any
 
 import anyio
+import msgspec
 import pytest
 from anyio import to_thread
 
 from pegboard import App
-from pegboard._serving.control import ask, controlled
+from pegboard._serving.control import CONNECTIONS, ask, controlled
 from pegboard.errors import PegboardError, UnavailableError
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-async def app(tmp_path):
-    (tmp_path / "mods").mkdir()
-    async with App("test", project=tmp_path, plugins=[], mods=[]) as app, controlled(app):
-        yield app
+def app(tmp_path: Path) -> App:
+    return App("controlled", project=tmp_path, plugins=[], mods=[])
 
 
-def place(app):
-    (path,) = (app.data / "control").iterdir()
-    return path, json.loads(path.read_bytes())
+async def asked(app: App, do: str, name: str | None = None) -> list[tuple[int, Any]]:
+    with anyio.fail_after(10):
+        return await to_thread.run_sync(lambda: list(ask(app.data, do, name)))
 
 
-async def told(app, **request):
-    return await to_thread.run_sync(lambda: list(ask(app.data, **request)))
+def place_of(app: App) -> dict[str, Any]:
+    (path,) = (app.data / "control").glob("*.json")
+    assert path.stat().st_mode & 0o777 == 0o600
+    place: dict[str, Any] = json.loads(path.read_text())
+    return place
 
 
-async def said(port, text):
-    async with await anyio.connect_tcp("127.0.0.1", port) as stream:
-        await stream.send(text)
-        try:
-            return await stream.receive()
-        except anyio.EndOfStream:
-            return b""
-
-
-async def test_commands_are_obeyed_and_the_file_is_its_owners(app):
-    path, _ = place(app)
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert await told(app, do="reload") == [(os.getpid(), [])]
-    assert await told(app, do="retired") == [(os.getpid(), [])]
-    with pytest.raises(PegboardError, match="no mod or plugin 'nobody'"):
-        await told(app, do="reload", name="nobody")
-    with pytest.raises(PegboardError, match="no command 'dance'"):
-        await told(app, do="dance")
+async def test_a_command_reaches_the_app_and_its_error_comes_back(app: App) -> None:
+    async with app, controlled(app):
+        assert await asked(app, "retired") == [(os.getpid(), [])]
+        with pytest.raises(PegboardError, match="no command 'dance'"):
+            await asked(app, "dance")
+    assert await asked(app, "retired") == []
+    assert list((app.data / "control").iterdir()) == []
 
 
 @pytest.mark.parametrize(
-    "text",
-    [b"[]\n", b"\xff\n", b"{}\n", '{"secret": "\u00e9", "do": "sync"}\n'.encode(), b"x" * 70_000],
+    "line", [b"[]\n", b'{"nonce":"a"}\n[]\n', b'{"secret":"\xc3\xa9"}\n', b"\xff\n", b"x" * 70_000]
 )
-async def test_who_does_not_know_the_secret_is_not_answered_and_not_news(app, text, caplog):
-    assert await said(place(app)[1]["port"], text) == b""
+async def test_who_sends_nonsense_and_breaks_off_harms_nothing(
+    app: App, caplog: pytest.LogCaptureFixture, line: bytes
+) -> None:
+    def send() -> None:
+        with socket.create_connection(("127.0.0.1", place_of(app)["port"])) as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.sendall(line)
+
+    async with app, controlled(app):
+        for _ in range(2 * CONNECTIONS):
+            await to_thread.run_sync(send)
+        assert await asked(app, "retired") == [(os.getpid(), [])]
     assert caplog.records == []
 
 
-async def test_the_file_goes_with_the_app(tmp_path):
-    async with App("test", project=tmp_path, plugins=[], mods=[]) as app:
-        async with controlled(app):
-            assert list((app.data / "control").iterdir())
-        assert not list((app.data / "control").iterdir())
-        assert await told(app, do="reload") == []
+@pytest.mark.parametrize("proof", ["", "é", "0" * 64])
+async def test_who_does_not_know_the_secret_is_told_nothing(app: App, proof: str) -> None:
+    def talk() -> list[bytes]:
+        with socket.create_connection(("127.0.0.1", place_of(app)["port"]), 5) as client:
+            lines = client.makefile("rb")
+            client.sendall(b'{"nonce":"x"}\n')
+            hello = lines.readline()
+            client.sendall(msgspec.json.encode({"proof": proof, "do": "retired"}) + b"\n")
+            return [hello, lines.readline()]
+
+    async with app, controlled(app):
+        place = place_of(app)
+        hello, answer = await to_thread.run_sync(talk)
+    assert place["secret"].encode() not in hello
+    assert answer == b""
 
 
-async def test_the_file_of_a_killed_process_is_cleared_away_that_of_another_machine_is_not(app):
-    path, content = place(app)
-    dead, other = path.with_name("dead.json"), path.with_name("other.json")
-    dead.write_text(json.dumps({**content, "process": 2**22 + 1}))
-    other.write_text(json.dumps({**content, "machine": "elsewhere", "port": 1}))
-    assert len(await told(app, do="reload")) == 1
-    assert (dead.exists(), other.exists()) == (False, True)
+async def test_another_program_on_the_port_learns_no_secret(app: App) -> None:
+    heard: list[bytes] = []
+    async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener:
+        port = listener.extra(anyio.abc.SocketAttribute.local_port)
 
+        async def answer(stream: Any) -> None:
+            async with stream:
+                heard.append(await stream.receive())
+                await stream.send(b'{"nonce":"n","proof":"of nothing"}\n')
 
-async def test_a_process_that_cannot_be_reached_is_named(app):
-    path, content = place(app)
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    path.write_text(json.dumps({**content, "port": port}))
-    with pytest.raises(UnavailableError, match=f"process {os.getpid()} cannot be reached"):
-        await told(app, do="reload")
+        path = write(app, port=port, secret="s3cret")
+        async with anyio.create_task_group() as group:
+            group.start_soon(listener.serve, answer)
+            assert await asked(app, "retired") == []
+            group.cancel_scope.cancel()
+    assert len(heard) == 1
+    assert b"s3cret" not in heard[0]
     assert path.exists()
+
+
+async def test_what_a_killed_process_left_is_removed(app: App) -> None:
+    path = write(app, process=2**22 + 1)
+    assert await asked(app, "retired") == []
+    assert not path.exists()
+
+
+async def test_a_process_that_cannot_be_reached_is_named(app: App) -> None:
+    path = write(app)
+    with pytest.raises(UnavailableError, match=f"process {os.getpid()} cannot be reached"):
+        await asked(app, "retired")
+    assert path.exists()
+
+
+async def test_what_another_machine_or_a_crash_left_stays(app: App) -> None:
+    other = write(app, host="another", process=2**22 + 1)
+    cut = other.with_name("2-cut.json")
+    cut.write_bytes(b'{"host":')
+    assert await asked(app, "retired") == []
+    assert other.exists()
+    assert cut.exists()
+
+
+def write(app: App, **known: Any) -> Path:
+    """Write the file of a process that is there, and listens nowhere, but for what is known."""
+    place = {"host": platform.node(), "process": os.getpid(), "port": free_port(), "secret": "s"}
+    path = app.data / "control" / "1-0.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({**place, **known}))
+    return path
+
+
+def free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port: int = taken.getsockname()[1]
+        return port

@@ -163,7 +163,7 @@ def _health(app: App) -> Iterator[Check]:
 def _leftovers(data: Path) -> Iterator[Check]:
     """Ask the processes that serve the project for old code that is not gone."""
     try:
-        for process, reports in ask(data, do="retired"):
+        for process, reports in ask(data, "retired"):
             for each in reports:
                 yield _leftover(process, each)
     except (PegboardError, OSError) as error:

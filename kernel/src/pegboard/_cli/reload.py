@@ -40,9 +40,9 @@ def reload(context: click.Context, project: Path, *, name: str | None, as_json: 
     context.exit(int(any(each["outcome"] == "rejected" for each in outcomes)))
 
 
-def running(project: Path, **request: Any) -> list[tuple[int, Any]]:
+def running(project: Path, do: str, name: str | None = None) -> list[tuple[int, Any]]:
     """Ask the processes that serve a project; return the number and the answer of each."""
     from pegboard._serving.control import ask
 
     data = project / load_config(project).section("app", AppSettings).data
-    return list(ask(data, **request))
+    return list(ask(data, do, name))

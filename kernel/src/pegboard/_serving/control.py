@@ -1,7 +1,9 @@
 """How commands reach an app that is being served: a port on loopback, and who may use it.
 
 The process that serves keeps a file in `control/` of the project's data, readable by its owner
-only, with the port and a secret. Each connection brings one line of JSON and gets one back.
+only, with the port and a secret. Either side proves that it knows the secret before it is told
+anything: lines of JSON, see `_Hello` and `_Request`, with an HMAC (RFC 2104) of what the other
+side has just made up. The file may be older than the process that has its port now.
 """
 
 from __future__ import annotations
@@ -10,57 +12,52 @@ import hmac
 import json
 import logging
 import os
+import platform
 import secrets
 import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import anyio
 import msgspec
-from anyio import to_thread
+from anyio import CapacityLimiter, to_thread
 
 from pegboard.errors import PegboardError, UnavailableError
 
 if TYPE_CHECKING:
-    from anyio.abc import SocketStream
+    from anyio.abc import ByteReceiveStream, SocketStream
 
     from pegboard._app import App
 
 __all__ = ["ask", "controlled"]
 
 LONGEST = 65_536
-"""Bytes of a request at most."""
+"""Bytes of a line from a client at most."""
 
 TIMEOUT = 10.0
-"""Seconds in which a request has to be complete."""
+"""Seconds in which either side has to prove itself, and an answer has to be taken."""
 
 LONGEST_COMMAND = 300.0
 """Seconds that a process may take to do what it is asked for."""
 
-NOT_OURS = (
-    *(OSError, ValueError, msgspec.MsgspecError),
-    *(anyio.BrokenResourceError, anyio.EndOfStream),
-)
-"""What is raised where somebody connects who has nothing to say here: that is no news."""
+CONNECTIONS = 16
+"""Clients that are listened to at once; more of them wait."""
+
+_GONE = (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream)
 
 _logger = logging.getLogger("pegboard.serve")
 
 
 class _Place(msgspec.Struct, frozen=True):
-    """What the file says: where the process is, and what it has to be told."""
+    """What the file says."""
 
+    host: str
+    process: int
     port: int
     secret: str
-    machine: str
-    process: int
-
-    @property
-    def is_ours(self) -> bool:
-        """Whether its process runs, or ran, on this machine, and not in a container beside it."""
-        return self.machine == socket.gethostname()
 
     @property
     def is_alive(self) -> bool:
@@ -76,12 +73,26 @@ class _Place(msgspec.Struct, frozen=True):
         return True
 
 
-class _Request(msgspec.Struct, frozen=True):
-    """What a command asks for."""
+class _Hello(msgspec.Struct):
+    """First line of each side: what the other one has to prove itself with."""
 
-    secret: str
+    nonce: str
+    proof: str = ""
+
+
+class _Request(msgspec.Struct):
+    """Second line of a client."""
+
+    proof: str
     do: str
     name: str | None = None
+
+
+class _Found(NamedTuple):
+    """A process that is there, and what its file says."""
+
+    place: _Place
+    connection: socket.socket
 
 
 @asynccontextmanager
@@ -89,14 +100,21 @@ async def controlled(app: App) -> AsyncIterator[None]:
     """Take commands for an app while the block runs; where that cannot be, serve without."""
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
     port = listener.extra(anyio.abc.SocketAttribute.local_port)  # noqa: S610 - this is not Django
-    place = _Place(port, secrets.token_urlsafe(32), socket.gethostname(), os.getpid())
-    path = app.data / "control" / f"{secrets.token_hex(8)}.json"
+    place = _Place(platform.node(), os.getpid(), port, secrets.token_urlsafe(32))
+    path = app.data / "control" / f"{place.process}-{secrets.token_hex(4)}.json"
     try:
         await to_thread.run_sync(_write, path, msgspec.json.encode(place))
     except OSError as error:
         _logger.warning("pegboard reload will not find this app: %s", error)
+    limiter = CapacityLimiter(CONNECTIONS)
+
+    async def answer(stream: SocketStream) -> None:
+        with suppress(OSError, ValueError, *_GONE):
+            async with stream, limiter:
+                await _serve(app, stream, place.secret)
+
     async with listener, anyio.create_task_group() as group:
-        group.start_soon(listener.serve, lambda stream: _serve(app, stream, place.secret))
+        group.start_soon(listener.serve, answer)
         try:
             yield
         finally:
@@ -105,35 +123,50 @@ async def controlled(app: App) -> AsyncIterator[None]:
 
 
 def _write(path: Path, content: bytes) -> None:
+    """Write a file that is whole as soon as it is there."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123 - with its mode
+    beside = path.with_suffix(".new")
+    with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123 - with its mode
         file.write(content)
+    beside.replace(path)
 
 
 async def _serve(app: App, stream: SocketStream, secret: str) -> None:
-    async with stream:
-        try:
-            with anyio.fail_after(TIMEOUT):
-                request = msgspec.json.decode(await _line(stream), type=_Request)
-            if not hmac.compare_digest(request.secret.encode(), secret.encode()):
-                return
-            answer: Any = {"ok": await _obey(app, request)}
-        except PegboardError as error:
-            answer = {"error": str(error)}
-        except NOT_OURS:
-            return
-        except Exception as error:
-            _logger.exception("a command failed")
-            answer = {"error": f"{type(error).__name__}: {error}"}
+    """Answer one client.
+
+    Raises:
+        ValueError: If it sends nonsense, or does not know the secret: it is told nothing.
+        TimeoutError: If it is slow, which is an `OSError`.
+    """
+    nonce = secrets.token_hex(16)
+    with anyio.fail_after(TIMEOUT):
+        hello = msgspec.json.decode(await _line(stream), type=_Hello)
+        mine = _Hello(nonce, _proof(secret, "server", hello.nonce))
+        await stream.send(msgspec.json.encode(mine) + b"\n")
+        request = msgspec.json.decode(await _line(stream), type=_Request)
+    if not _is_proof(request.proof, secret, "client", nonce):
+        return
+    answer = await _answer(app, request)
+    with anyio.fail_after(TIMEOUT):
         await stream.send(msgspec.json.encode(answer) + b"\n")
 
 
-async def _line(stream: SocketStream) -> bytes:
+async def _answer(app: App, request: _Request) -> dict[str, Any]:
+    try:
+        return {"ok": await _obey(app, request)}
+    except PegboardError as error:
+        return {"error": str(error)}
+    except Exception as error:
+        _logger.exception("a command failed")
+        return {"error": f"{type(error).__name__}: {error}"}
+
+
+async def _line(stream: ByteReceiveStream) -> bytes:
     text = b""
     while not text.endswith(b"\n"):
         text += await stream.receive()
         if len(text) > LONGEST:
-            msg = "the request is too long"
+            msg = "the line is too long"
             raise ValueError(msg)
     return text
 
@@ -150,41 +183,80 @@ async def _obey(app: App, request: _Request) -> Any:
     raise PegboardError(msg)
 
 
-def ask(data: Path, **request: Any) -> Iterator[tuple[int, Any]]:
+def _proof(secret: str, side: str, nonce: str) -> str:
+    return hmac.new(secret.encode(), f"{side}:{nonce}".encode(), "sha256").hexdigest()
+
+
+def _is_proof(shown: str, secret: str, side: str, nonce: str) -> bool:
+    expected = _proof(secret, side, nonce).encode()
+    return hmac.compare_digest(shown.encode(), expected)
+
+
+def ask(data: Path, do: str, name: str | None = None) -> Iterator[tuple[int, Any]]:
     """Send a request to each process that serves a project; yield its number and its answer.
 
     Args:
         data: The data folder of the project.
-        request: What to do, with its arguments.
+        do: What to do: `reload`, `sync` or `retired`.
+        name: What to do it with.
 
     Raises:
-        UnavailableError: If a process does not answer.
+        UnavailableError: If a process cannot be reached, or does not answer.
         PegboardError: If it answers with an error.
     """
     for path in sorted((data / "control").glob("*.json")):
-        place = msgspec.json.decode(path.read_bytes(), type=_Place)
-        if not place.is_ours:
+        found = _connect(path)
+        if found is None:
             continue
-        if not place.is_alive:  # it was killed, and left its file
-            path.unlink(missing_ok=True)
-            continue
-        yield place.process, _answer(place, request)
+        with found.connection as connection, connection.makefile("rb") as lines:
+            place, nonce = found.place, secrets.token_hex(16)
+            try:
+                connection.sendall(msgspec.json.encode(_Hello(nonce)) + b"\n")
+                hello = msgspec.json.decode(lines.readline(LONGEST), type=_Hello)
+            except (OSError, msgspec.MsgspecError):  # another program has that port now
+                continue
+            if not _is_proof(hello.proof, place.secret, "server", nonce):
+                continue
+            request = _Request(_proof(place.secret, "client", hello.nonce), do, name)
+            yield place.process, _asked(connection, lines, request, place.process)
 
 
-def _answer(place: _Place, request: dict[str, Any]) -> Any:
+def _asked(connection: socket.socket, lines: Any, request: _Request, process: int) -> Any:
+    connection.sendall(msgspec.json.encode(request) + b"\n")
+    connection.settimeout(LONGEST_COMMAND)
     try:
-        connection = socket.create_connection(("127.0.0.1", place.port), TIMEOUT)
-    except OSError as error:
-        msg = f"process {place.process} cannot be reached: {error}"
-        raise UnavailableError(msg) from error
-    with connection:
-        connection.sendall(json.dumps({**request, "secret": place.secret}).encode() + b"\n")
-        connection.settimeout(LONGEST_COMMAND)
-        text = connection.makefile("rb").readline()
+        text = lines.readline()
+    except TimeoutError:
+        text = b""
     if not text:
-        msg = f"process {place.process} does not answer"
+        msg = f"process {process} does not answer"
         raise UnavailableError(msg)
     answer = json.loads(text)
     if "error" in answer:
         raise PegboardError(answer["error"])
     return answer["ok"]
+
+
+def _connect(path: Path) -> _Found | None:
+    """Connect to the process that has written a file, None if it is gone or out of reach.
+
+    What a process of this machine has left when it was killed is removed. A project may be shared
+    with other machines, or containers, whose ports are not to be reached from here.
+
+    Raises:
+        UnavailableError: If it is there, and takes no connection.
+    """
+    try:
+        place = msgspec.json.decode(path.read_bytes(), type=_Place)
+    except (FileNotFoundError, msgspec.MsgspecError):
+        return None
+    if place.host != platform.node():
+        return None
+    if not place.is_alive:
+        path.unlink(missing_ok=True)
+        return None
+    try:
+        return _Found(place, socket.create_connection(("127.0.0.1", place.port), TIMEOUT))
+    except OSError as error:
+        msg = f"process {place.process} cannot be reached: {error}"
+        raise UnavailableError(msg) from error
