@@ -1,5 +1,8 @@
 """The app: several at once, embedded, called from everywhere; nothing is global."""
 
+import asyncio
+import copy
+import pickle
 import subprocess
 import sys
 import threading
@@ -521,3 +524,90 @@ async def test_get_app_in_a_call_is_the_app_of_that_call(pegboard_app):
             return get_app("anything") is app
 
         assert (await app.call("M.f")).get() is True
+
+
+@pytest.mark.anyio
+async def test_calls_that_wait_for_calls_do_not_wait_for_one_anothers_threads(pegboard_app):
+    config = {"app": {"threads": 2}}
+    async with pegboard_app(config=config) as app:
+
+        @app.export(mod_name="M")
+        def inner(depth: int) -> int:
+            return app.run("M.inner", depth - 1).get() + 1 if depth else 0
+
+        with anyio.fail_after(10):
+            async with anyio.create_task_group() as group:
+                for _ in range(8):
+                    group.start_soon(app.call, "M.inner", 3)
+            assert (await app.call("M.inner", 3)).get() == 3
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.anyio
+async def test_the_cancellation_of_a_task_that_an_export_awaits_is_its_failure(pegboard_app):
+    async with pegboard_app() as app:
+
+        @app.export(mod_name="M")
+        async def wait() -> None:
+            task = asyncio.create_task(asyncio.sleep(60))
+            task.cancel()
+            await task
+
+        result = await app.call("M.wait")
+        assert result.is_error()
+        assert app.statistics()["calls_failed"] == 1
+
+        @app.export(mod_name="M")
+        async def sleep() -> None:
+            await asyncio.sleep(60)
+
+        with anyio.move_on_after(0.01) as scope:
+            await app.call("M.sleep")
+        assert scope.cancelled_caught
+
+
+def test_threads_that_come_while_the_app_starts_wait_for_it():
+    begun, go_on = threading.Event(), threading.Event()
+    app = App("threads", plugins=[], mods=[])
+
+    @app.export(mod_name="M", initial=True)
+    def start() -> None:
+        begun.set()
+        go_on.wait(10)
+
+    @app.export(mod_name="M")
+    def f() -> str:
+        return "served"
+
+    answers: list = []
+    threads = [threading.Thread(target=lambda: answers.append(app.run("M.f"))) for _ in range(3)]
+    threads[0].start()
+    assert begun.wait(10)
+    assert not app.is_running
+    for each in threads[1:]:
+        each.start()
+    go_on.set()
+    for each in threads:
+        each.join(10)
+    app.close()
+    assert [each.get() for each in answers] == ["served"] * 3
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ('prefs={"a": 1}; session=abc', {"prefs": '{"a": 1}', "session": "abc"}),
+        ("bad name=1; session=abc", {"bad name": "1", "session": "abc"}),
+        ('a="b"; a=c; =d; e; f=', {"a": "b", "f": ""}),
+        ("", {}),
+    ],
+)
+def test_cookies_of_others_hide_none_of_ours(header, expected):
+    scope = {"type": "http", "path": "/", "headers": [(b"cookie", header.encode())]}
+    assert Connection(scope).cookies == expected
+
+
+def test_a_request_can_be_copied_and_pickled():
+    request = RequestData.moc()
+    for other in (copy.copy(request), copy.deepcopy(request), pickle.loads(pickle.dumps(request))):
+        assert other.to_dict() == request.to_dict()

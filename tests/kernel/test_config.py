@@ -69,6 +69,36 @@ def test_variables_are_filled_in(tmp_path, environment, expected):
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "environment", "expected"),
+    [
+        ('port = "${PORT:5001}"\nis_on = "${ON:true}"', {}, ServeLike(port=5001, is_on=True)),
+        ('names = "${NAMES}"', {"NAMES": "a, b"}, ServeLike(names=("a", "b"))),
+        ('names = ["${NAME}", "b"]', {"NAME": "a"}, ServeLike(names=("a", "b"))),
+        ('host = "${HOST}"', {"HOST": "12"}, ServeLike(host="12")),
+        ('maybe = "${MAYBE:null}"', {}, ServeLike(maybe=None)),
+    ],
+)
+def test_a_variable_fills_in_what_the_setting_is(tmp_path, text, environment, expected):
+    project = manifest(tmp_path, f"[serve]\n{text}\n")
+    assert load_config(project, environment=environment).section("serve", ServeLike) == expected
+
+
+def test_null_in_the_environment_is_none_where_that_can_be():
+    class Optional(msgspec.Struct, frozen=True):
+        folder: str | None = "x"
+        names: tuple[str, ...] | None = ("x",)
+        title: str = "x"
+
+    environment = {
+        "PEGBOARD_SERVE__FOLDER": "null",
+        "PEGBOARD_SERVE__NAMES": "null",
+        "PEGBOARD_SERVE__TITLE": "null",
+    }
+    found = load_config(None, environment=environment).section("serve", Optional)
+    assert found == Optional(folder=None, names=None, title="null")
+
+
 def test_an_empty_default_of_a_variable_is_empty(tmp_path):
     project = manifest(tmp_path, '[serve]\nhost = "${NOT_SET:}"\n')
     assert load_config(project, environment={}).section("serve", ServeLike).host == ""
@@ -159,7 +189,7 @@ def test_secrets_are_hidden_at_any_depth_and_in_addresses():
     values = {
         "main": {"url": "postgresql://u:PW@h/d?sslpassword=PW", "access_token": "PW"},
         "more": {"x": {"secret_access_key": "PW", "region": "eu"}},
-        "urls": ["redis://:PW@h:1", "https://h/a@b:c"],
+        "urls": ["redis://:PW@h:1", "smtp://u:PW/PW@h", "https://h/?X-Amz-Signature=PW&a=b"],
     }
     config = load_config(None, overrides={"plugins": {"x": values}}, environment={})
     config.section("plugins.x", Stores)
@@ -167,7 +197,11 @@ def test_secrets_are_hidden_at_any_depth_and_in_addresses():
     assert "PW" not in str(shown)
     assert shown["plugins.x.main"]["url"] == "postgresql://u:***@h/d?sslpassword=***"
     assert shown["plugins.x.more"]["x"] == {"secret_access_key": "***", "region": "eu"}
-    assert shown["plugins.x.urls"] == ["redis://:***@h:1", "https://h/a@b:c"]
+    assert shown["plugins.x.urls"] == [
+        "redis://:***@h:1",
+        "smtp://u:***@h",
+        "https://h/?X-Amz-Signature=***&a=b",
+    ]
 
 
 def test_a_manifest_that_is_not_utf_8_is_an_error(tmp_path):

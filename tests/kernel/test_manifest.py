@@ -57,6 +57,15 @@ def test_variables_are_filled_in(tmp_path):
     assert name == "nobody and x"
 
 
+def test_a_variable_chooses_the_environment(tmp_path):
+    text = """
+        app: {environment: '${WHERE:production}', debug: true}
+        environments: {production: {app.debug: false}}
+    """
+    assert load(tmp_path, text).section("app", AppSettings).dev is False
+    assert load(tmp_path, text, WHERE="development").section("app", AppSettings).dev is True
+
+
 def test_pegboards_own_manifest_comes_first(tmp_path):
     (tmp_path / "pegboard.toml").write_text("[app]\nname = 'own'\n")
     assert load(tmp_path, DOCUMENTED).section("app", AppSettings).name == "own"

@@ -13,6 +13,7 @@ from pegboard._cli.scaffold import new_mod
 from pegboard._discovery import mod_at
 from pegboard._edition import Library
 from pegboard._loader import load_mod
+from pegboard._serving import workers
 from pegboard._serving.banner import banner
 from pegboard._serving.deadline import Deadline
 from pegboard._serving.failure import flattened, reported
@@ -195,6 +196,29 @@ def test_a_line_for_machines_is_one_object_with_all_that_a_record_brings():
     assert (read["level"], read["message"], read["urls"]) == ("error", "it broke\n", ["http://a"])
     assert "ValueError: no" in read["traceback"]
     assert read["strange"].startswith("<object")
+
+
+def test_a_line_for_machines_takes_names_that_are_not_utf_8():
+    record = logging.LogRecord("x", logging.INFO, "f", 1, "file %s", ("a\udcff",), None)
+    assert json.loads(JsonFormatter().format(record))["message"] == "file a\udcff"
+
+
+@pytest.mark.parametrize(("code", "text"), [(3, "status 3"), (-9, "signal SIGKILL"), (-40, "40")])
+def test_the_end_of_a_worker_has_a_name(code, text):
+    assert text in workers._reason(code)
+
+
+def test_a_worker_that_cannot_be_started_again_ends_nobody(monkeypatch):
+    supervisor = workers._Supervisor(ServeRequest(), ServeSettings(workers=1), [])
+    (worker,) = supervisor._workers
+
+    def refuse(*_: object, **__: object) -> None:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr("subprocess.Popen", refuse)
+    supervisor._start_again(worker)
+    assert worker.process is None
+    assert worker.due > 0
 
 
 def test_the_log_is_set_up_once_however_often_it_is_asked_for(root_logger):

@@ -151,6 +151,7 @@ class App(metaclass=_AppType):
         self._states: dict[str, SimpleNamespace] = {}
         self._blocking: BlockingRunner | None = None
         self._starting = Lock()
+        self._is_running = False
 
     # -- starting and stopping -------------------------------------------------------------
 
@@ -206,7 +207,7 @@ class App(metaclass=_AppType):
         try:
             await group.__aexit__(None, None, None)
         finally:
-            self._group = None
+            self._group, self._is_running = None, False
 
     def _read_config(self) -> None:
         _, _, overrides, dev = self._requested
@@ -229,6 +230,7 @@ class App(metaclass=_AppType):
         for mod in self.mods.choose(mods, self.config.selection("mods")):
             await self.mods.load(mod, is_fatal=mods is not None)
         self.reloader.open()
+        self._is_running = True
 
     async def _stop(self) -> None:
         await self.reloader.close()
@@ -304,7 +306,12 @@ class App(metaclass=_AppType):
 
     @property
     def is_running(self) -> bool:
-        """Whether the app is started and not stopped."""
+        """Whether the app has started, and not stopped."""
+        return self._is_running
+
+    @property
+    def is_entered(self) -> bool:
+        """Whether the app starts, runs or stops."""
         return self._group is not None
 
     @property
@@ -389,10 +396,16 @@ class App(metaclass=_AppType):
         Raises:
             PegboardError: As entering the app does.
         """
-        if not self.is_running:
-            with self._starting:
-                if not self.is_running:
-                    self._blocking = start_blocking(self)
+        if self.is_running or self._is_within():
+            return
+        with self._starting:
+            if not self.is_running:
+                self._blocking = start_blocking(self)
+
+    def _is_within(self) -> bool:
+        """Whether this is a call of this app, such as an initial function while it starts."""
+        context = call_context.get(None)
+        return self.is_entered and context is not None and context.app is self
 
     def close(self) -> None:
         """Stop an app that `run` or `start` has started; nothing to do for any other."""

@@ -228,6 +228,8 @@ class Config:
         is_text = isinstance(value, str)
         if not is_text or not self.origin(f"{section}.{key}").startswith("environment"):
             return value
+        if value == "null" and type(None) in _alternatives(kind):
+            return None
         if _is_list(kind):
             return _listed(value)
         try:
@@ -255,7 +257,7 @@ def load_config(
     environment = os.environ if environment is None else environment
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
-    manifest, source = _read_manifest(project)
+    manifest, source = _read_manifest(project, environment)
     _merge(values, origins, _interpolated(manifest, environment, source), source)
     for name, text in environment.items():
         if name.startswith(ENVIRONMENT_PREFIX) and "__" in name:
@@ -284,13 +286,15 @@ def _section_origin(origins: Mapping[str, str], section: str) -> str:
     return next(places, "caller")
 
 
-def _read_manifest(project: Path | None) -> tuple[dict[str, Any], str]:
+def _read_manifest(
+    project: Path | None, environment: Mapping[str, str]
+) -> tuple[dict[str, Any], str]:
     if project is None:
         return {}, "default"
     for name in MANIFESTS:
         path = project / name
         if path.is_file():
-            return _decoders()[path.suffix](path), str(path)
+            return _decoders()[path.suffix](path, environment), str(path)
     return {}, "default"
 
 
@@ -298,7 +302,7 @@ def _decoders() -> dict[str, Any]:
     return {".toml": _read_toml, ".yaml": _read_yaml}
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
+def _read_toml(path: Path, _environment: Mapping[str, str]) -> dict[str, Any]:
     tomllib = import_module("tomllib")
     try:
         values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -308,7 +312,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
     return values
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def _read_yaml(path: Path, environment: Mapping[str, str]) -> dict[str, Any]:
     try:
         yaml = import_module("yaml")
     except ImportError as error:
@@ -320,8 +324,16 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         msg = f"{path} is not valid YAML: {error}"
         raise ConfigError(msg) from error
     manifest = import_module("pegboard._manifest")
-    values: dict[str, Any] = manifest.translated(loaded, str(path))
+    values: dict[str, Any] = manifest.translated(
+        loaded, str(path), fill=lambda value: _interpolated(value, environment, str(path))
+    )
     return values
+
+
+class _Filled(str):
+    """Text that came from a variable: no more than a variable does it know of types."""
+
+    __slots__ = ()
 
 
 def _interpolated(value: Any, environment: Mapping[str, str], source: str) -> Any:
@@ -329,7 +341,7 @@ def _interpolated(value: Any, environment: Mapping[str, str], source: str) -> An
         return {key: _interpolated(each, environment, source) for key, each in value.items()}
     if isinstance(value, list):
         return [_interpolated(each, environment, source) for each in value]
-    if not isinstance(value, str):
+    if not isinstance(value, str) or not _VARIABLE.search(value):
         return value
 
     def replacement(match: re.Match[str]) -> str:
@@ -340,7 +352,7 @@ def _interpolated(value: Any, environment: Mapping[str, str], source: str) -> An
             raise ConfigError(msg)
         return found
 
-    return _VARIABLE.sub(replacement, value)
+    return _Filled(_VARIABLE.sub(replacement, value))
 
 
 def _merge(
@@ -357,8 +369,11 @@ def _merge(
             if isinstance(inner, dict):
                 _merge(inner, origins, value, origin, f"{name}.")
                 continue
-        values[key] = value
-        origins[name] = origin
+        values[key], origins[name] = value, origin
+        if isinstance(value, _Filled):
+            values[key], origins[name] = str(value), f"environment, by {origin}"
+        elif isinstance(value, list):
+            values[key] = [str(each) if isinstance(each, _Filled) else each for each in value]
 
 
 def _nested(path: list[str], value: str) -> dict[str, Any]:
@@ -372,10 +387,14 @@ def _field_types(kind: type[msgspec.Struct]) -> dict[str, Any]:
     return typing.get_type_hints(kind, include_extras=True)
 
 
+def _alternatives(kind: Any) -> tuple[Any, ...]:
+    return typing.get_args(kind) if typing.get_origin(kind) is not tuple else (kind,)
+
+
 def _is_list(kind: Any) -> bool:
-    alternatives = typing.get_args(kind) if typing.get_origin(kind) is not tuple else (kind,)
     return any(
-        typing.get_origin(each) in (list, tuple, set, frozenset) for each in (kind, *alternatives)
+        typing.get_origin(each) in (list, tuple, set, frozenset)
+        for each in (kind, *_alternatives(kind))
     )
 
 

@@ -16,6 +16,8 @@ import msgspec
 from pegboard._request import ANONYMOUS, Request, RequestData, Session
 
 if TYPE_CHECKING:
+    from anyio import CapacityLimiter
+
     from pegboard._app import App
 
 __all__ = [
@@ -57,6 +59,15 @@ class CallContext(msgspec.Struct):
             self._request = RequestData(request, self.session)
         return self._request
 
+
+nested_threads: ContextVar[tuple[App, CapacityLimiter] | None] = ContextVar(
+    "pegboard_nested_threads", default=None
+)
+"""In a worker thread of an app: what limits the threads of calls that it waits for.
+
+The thread keeps its place among those of the app while it waits. If what it waits for needed a
+place as well, a few of them would wait for one another for good.
+"""
 
 call_context: ContextVar[CallContext] = ContextVar("pegboard_call")
 """What is known about the running call; whoever sets it resets it when the call has ended."""

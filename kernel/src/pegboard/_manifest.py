@@ -8,7 +8,7 @@ mistake.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pegboard.errors import ConfigError
@@ -59,12 +59,15 @@ SECTIONS = frozenset(
 _PART = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 
 
-def translated(manifest: Any, source: str) -> dict[str, Any]:
+def translated(
+    manifest: Any, source: str, *, fill: Callable[[Any], Any] = lambda value: value
+) -> dict[str, Any]:
     """Return the settings that a manifest makes, its environment's overrides applied.
 
     Args:
         manifest: The decoded file.
         source: Its path, for messages.
+        fill: Puts the values of variables into a text.
 
     Raises:
         ConfigError: If it is no mapping, a section is unknown, or an override does not lead
@@ -75,7 +78,7 @@ def translated(manifest: Any, source: str) -> dict[str, Any]:
     if unknown:
         raise ConfigError(f"{source}: unknown section {unknown[0]!r}; known: {sorted(SECTIONS)}")
     values = dict(manifest)
-    environment = _get(values, "app.environment") or "development"
+    environment = fill(_get(values, "app.environment")) or "development"
     overrides = _get(values, f"environments.{environment}") or {}
     _check_mapping(overrides, f"{source}: environments.{environment}")
     for path, value in overrides.items():

@@ -274,7 +274,7 @@ class ModHost:
         if self._is_open:
             for export, call in self._commit_inline([declaration]):
                 self._app.spawn(self._run_initial, export, call, name=export.address)
-        if self._app.is_running and not self._is_open:
+        if self._app.is_entered and not self._is_open:
             self._of_this_run.append(declaration)
         else:
             self._inline.append(declaration)

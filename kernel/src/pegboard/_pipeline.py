@@ -9,15 +9,17 @@ from __future__ import annotations
 import inspect
 import logging
 import os
+import sys
 import traceback
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from types import AsyncGeneratorType, GeneratorType
 from typing import TYPE_CHECKING, Any
 
+import anyio
 from anyio import to_thread
 
-from pegboard._context import current_request
+from pegboard._context import current_request, nested_threads
 from pegboard._result import FIRST_SERVER_ERROR, OK_INFO, Result, ResultData
 from pegboard.errors import InputError, MissingPluginError, PegboardError, UnavailableError
 
@@ -60,10 +62,23 @@ def _with_result(app: App, export: Export, invoke: Invoke) -> Call:
             return _result(value, generation, origin)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - becomes the answer, and is logged
             return failure(app, export, error, args, kwargs)
+        except BaseException as error:
+            if _is_of_another_task(error):
+                return failure(app, export, error, args, kwargs)
+            raise
         finally:
             generation.leases -= 1
 
     return call
+
+
+def _is_of_another_task(error: BaseException) -> bool:
+    """Whether asyncio says so that another task was cancelled, whose end this one has awaited."""
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is None or not isinstance(error, asyncio.CancelledError):
+        return False
+    task = asyncio.current_task()
+    return task is not None and not task.cancelling()
 
 
 def _result(value: Any, generation: Generation, origin: tuple[str, ...]) -> Result[Any]:
@@ -109,8 +124,15 @@ def _inline(function: Callable[..., Any]) -> Invoke:
 
 def _in_thread(app: App, function: Callable[..., Any]) -> Invoke:
     async def invoke(*args: Any, **kwargs: Any) -> Any:
-        work = partial(function, *args, **kwargs)  # boxed below: trio wants no coroutine back
-        (value,) = await to_thread.run_sync(lambda: (work(),), limiter=app.threads)
+        nested = anyio.CapacityLimiter(1)
+
+        def work() -> tuple[Any]:  # boxed, as trio wants no coroutine back
+            nested_threads.set((app, nested))
+            return (function(*args, **kwargs),)
+
+        outer = nested_threads.get()
+        limiter = outer[1] if outer is not None and outer[0] is app else app.threads
+        (value,) = await to_thread.run_sync(work, limiter=limiter)
         return await value if inspect.iscoroutine(value) else value
 
     return invoke

@@ -163,6 +163,8 @@ class RequestData:
         self.session_id = session.session_id if session_id is None else session_id
 
     def __getattr__(self, name: str) -> Any:
+        if name in self.__slots__ or name.startswith("__"):  # of one that is just being copied
+            raise AttributeError(name)
         return getattr(self.request, name)
 
     @classmethod

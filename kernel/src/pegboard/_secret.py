@@ -15,8 +15,10 @@ MASK = "***"
 SECRET_WORDS = ("secret", "password", "passphrase", "token", "credential", "_key")
 """Parts of names; `_key` leaves `keyfile` alone, which is a path."""
 
-_USER_INFO = re.compile(r"(\b[\w+.-]+://[^\s:/@?#]*:)[^\s/]*@")
-_PARAMETER = re.compile(r"([?&;]\w*(?:secret|password|token|api_key)\w*=)[^&;\s]+", re.IGNORECASE)
+_USER_INFO = re.compile(r"(\b[\w+.-]+://[^\s:/@?#]*:)[^\s?#]*@")
+_PARAMETER = re.compile(
+    r"([?&;][\w-]*(?:secret|password|token|sig|api_key|access_key)\w*=)[^&;\s]+", re.IGNORECASE
+)
 
 
 def masked(name: str, value: Any) -> Any:

@@ -15,7 +15,7 @@ import msgspec
 
 from pegboard._cli.arguments import envelope_of, read_arguments
 from pegboard._cli.option import as_json, project, with_app
-from pegboard._context import CallContext
+from pegboard._context import CallContext, entered
 from pegboard._pipeline import failure
 from pegboard._result import Result
 from pegboard._stream import is_stream, items_of
@@ -71,7 +71,8 @@ async def _call(
             if as_json and not is_stream(result):
                 out.line(envelope_of(result.as_dict(), enc_hook=_plain))
             else:
-                await out.show(result)
+                with entered(app):
+                    await out.show(result)
         except (BrokenPipeError, PegboardError):
             raise
         except Exception as error:  # noqa: BLE001 - becomes the answer, and is logged

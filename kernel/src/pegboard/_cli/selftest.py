@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import anyio
 import msgspec
 
-from pegboard._context import CallContext
+from pegboard._context import CallContext, entered
 from pegboard._stream import is_stream, items_of
 from pegboard.errors import PegboardError
 
@@ -111,8 +111,9 @@ class _Trial:
                 self._slot, CallContext(self._app), (), dict(self._sample)
             )
             if is_stream(result):
-                async for _ in items_of(result):
-                    pass
+                with entered(self._app):
+                    async for _ in items_of(result):
+                        pass
         except PegboardError as error:
             return str(error)
         except Exception as error:  # noqa: BLE001 - that is what is being found out

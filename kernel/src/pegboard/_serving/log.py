@@ -6,6 +6,7 @@ Only the command line calls `configure`. An app that is embedded logs to the log
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
@@ -103,7 +104,10 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return msgspec.json.encode(line, enc_hook=repr).decode()
+        try:
+            return msgspec.json.encode(line, enc_hook=repr).decode()
+        except UnicodeEncodeError:  # a name of a file that is not UTF-8
+            return json.dumps(line, default=repr)
 
 
 def configure(kind: LogFormat, level: str, *, stream: TextIO | None = None) -> None:

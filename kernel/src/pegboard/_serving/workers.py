@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -113,13 +113,15 @@ class _Worker:
             request=request, sockets=sockets, parent=theirs.fileno(), shows_banner=shows_banner
         )
         environment = {**os.environ, TASK_VARIABLE: msgspec.json.encode(task).decode()}
-        with theirs:
+        with theirs, ExitStack() as failed:
+            failed.callback(own.close)
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "pegboard._serving.workers"],
                 env=environment,
                 pass_fds=[*sockets, theirs.fileno()],
                 process_group=0,  # a Ctrl+C in the terminal is for the parent, which forwards it
             )
+            failed.pop_all()
         own.setblocking(False)
         self.channel, self.is_ready, self.started = own, False, time.monotonic()
 
@@ -180,7 +182,7 @@ class _Supervisor:
             if worker.process is not None and worker.process.poll() is not None:
                 self._ended(worker, worker.process.returncode)
             elif worker.process is None and worker.due and time.monotonic() >= worker.due:
-                self._start(worker)
+                self._start_again(worker)
         if self._signals and time.monotonic() >= self._deadline:
             self._kill()
 
@@ -196,6 +198,15 @@ class _Supervisor:
         worker.start(self._request, self._sockets, shows_banner=is_first)
         if worker.channel is not None:
             self._selector.register(worker.channel, selectors.EVENT_READ, worker)
+
+    def _start_again(self, worker: _Worker) -> None:
+        """Start a worker; where the system has nothing left for it, the others go on."""
+        try:
+            self._start(worker)
+        except OSError as error:
+            wait = worker.delay.next(0.0)
+            worker.due = time.monotonic() + wait
+            _logger.error("worker %d: %s; trying again in %g s", worker.number, error, wait)  # noqa: TRY400 - the system says it all
 
     def _listen(self, worker: _Worker) -> None:
         if worker.channel is not None and not worker.read():
@@ -267,12 +278,17 @@ def _wakeups() -> Iterator[socket.socket]:
 
 
 def _reason(code: int) -> str:
-    return f"status {code}" if code >= 0 else f"signal {signal.Signals(-code).name}"
+    if code >= 0:
+        return f"status {code}"
+    names = {each.value: each.name for each in signal.Signals}
+    return f"signal {names.get(-code, -code)}"
 
 
 def _work() -> int:
     """Serve as a worker; return the exit status."""
     task = msgspec.json.decode(os.environ.pop(TASK_VARIABLE), type=Task)
+    for descriptor in (*task.sockets, task.parent):
+        os.set_inheritable(descriptor, False)
     sockets = [socket.socket(fileno=descriptor) for descriptor in task.sockets]
     channel = socket.socket(fileno=task.parent)
     _, settings = task.request.read_settings()

@@ -39,15 +39,16 @@ class Connection:
 
     @cached_property
     def cookies(self) -> dict[str, str]:
-        """The cookies; a malformed Cookie header reads as none."""
-        from http.cookies import CookieError, SimpleCookie
+        """The cookies, read as browsers write them; of several with one name it is the first.
 
-        jar: SimpleCookie = SimpleCookie()
-        try:
-            jar.load(self.headers.cookie or "")
-        except CookieError:
-            return {}
-        return {name: morsel.value for name, morsel in jar.items()}
+        Source: RFC 6265, 5.4. What other programs of this host have set may be anything.
+        """
+        found: dict[str, str] = {}
+        for each in (self.headers.cookie or "").split(";"):
+            name, is_pair, value = (part.strip() for part in each.partition("="))
+            if name and is_pair:
+                found.setdefault(name, value.strip('"'))
+        return found
 
     def add_response_header(self, name: bytes, value: bytes) -> None:
         """Let the response have a header, such as a fresh cookie; a handshake sends none.
