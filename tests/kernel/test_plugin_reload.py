@@ -280,6 +280,53 @@ async def test_a_plugin_that_needs_a_restart_is_left_and_that_is_said(project, i
         assert app.greeting == "hello"
 
 
+async def test_a_plugin_that_is_installed_later_has_settings_whose_types_are_text(
+    project, install, install_greeter, tmp_path
+):
+    settings = """
+    from __future__ import annotations
+    from typing import Annotated
+    import msgspec
+
+    class Inner(msgspec.Struct):
+        text: Line = "short"
+
+    class Settings(msgspec.Struct, frozen=True, kw_only=True):
+        most: Annotated[int, msgspec.Meta(ge=1)] = 3
+        inner: Inner = msgspec.field(default_factory=Inner)
+
+    Line = Annotated[str, msgspec.Meta(max_length=9)]
+    """
+    plugin = """
+    from contextlib import asynccontextmanager
+    import msgspec
+    from pegboard import hookimpl
+
+    class Plugin:
+        @hookimpl
+        def config_schema(self):
+            from pegboard_later.config import Settings
+            return Settings
+
+        @hookimpl
+        @asynccontextmanager
+        async def lifespan(self, app):
+            from pegboard_later.config import Inner
+            app.extend("later", msgspec.json.decode(b'{"text": "shorter"}', type=Inner).text)
+            yield
+
+    plugin = Plugin()
+    """
+    install_greeter()
+    (project / "pegboard.toml").write_text('[plugins]\nallow = ["greeter", "later"]\n')
+    async with App("test", project=project, mods=[]) as app:
+        install("later", plugin)
+        (tmp_path / "site" / "pegboard_later" / "config.py").write_text(dedent(settings))
+        (outcome,) = await app.reloader.sync()
+        assert (outcome.name, outcome.outcome) == ("later", "loaded"), outcome
+        assert (app.plugins.active["later"].settings.most, app.later) == (3, "shorter")
+
+
 @pytest.mark.usefixtures("modules_restored")
 async def test_a_transport_is_replaced_under_its_requests(project, tmp_path):
     (project / "mods" / "a.py").write_text(

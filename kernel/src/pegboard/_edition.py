@@ -14,7 +14,7 @@ from __future__ import annotations
 import builtins
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from importlib import import_module
 from importlib.machinery import ModuleSpec, SourceFileLoader
@@ -113,13 +113,16 @@ class Edition:
         self.modules[module.__name__] = module
         vars(module)["__builtins__"] = self.builtins
 
-    def resolve_types(self) -> None:
+    def resolve_types(self, names: Iterable[str] | None = None) -> None:
         """Have msgspec look up, while `sys.modules` names these modules, what its types refer to.
 
         It does so at the first use of a type and remembers it; code that runs before this edition
-        serves would make it remember the types of the one before.
+        serves would make it remember the types of the one before, or find none.
+
+        Args:
+            names: Of which modules; None for all.
         """
-        for module in self.modules.values():
+        for module in [self.modules[name] for name in (self.modules if names is None else names)]:
             for value in list(vars(module).values()):
                 is_own = getattr(value, "__module__", None) == module.__name__
                 if is_own and isinstance(value, type) and issubclass(value, msgspec.Struct):
@@ -255,10 +258,15 @@ class Library:
                         import_module(name)
 
     @contextmanager
-    def building(self, units: Iterable[str]) -> Iterator[Build]:
+    def building(self, units: Iterable[str], *, is_first: bool = False) -> Iterator[Build]:
         """Make new editions of units: what is imported in the block is executed anew.
 
         After the block `sys.modules` is as it was before; see `Build.publish`.
+
+        Args:
+            units: What is executed anew.
+            is_first: Whether it is published before any other code runs, so that `sys.modules`
+                names it whenever somebody looks there for its types.
         """
         build = Build(self, set(units))
         with _lock:
@@ -268,7 +276,7 @@ class Library:
                 yield build
                 for each in build.fresh.values():
                     each.is_complete = True
-                    if each.unit in build.replaced & self.editions.keys():
+                    if not is_first:
                         each.resolve_types()
             finally:
                 _building.reset(token)
@@ -281,19 +289,26 @@ class Library:
         if outer is not None and outer.library is self:
             yield outer
             return
-        build = Build(self, set(), importer)
-        with nullcontext() if self._is_shown(importer) else self._shown(importer):
+        build, known = Build(self, set(), importer), set(importer.modules)
+        with self.shown(importer):
             token = _building.set(build)
             try:
                 yield build
             finally:
                 _building.reset(token)
+            importer.resolve_types(importer.modules.keys() - known)
         if build.fresh:
             build.publish()
 
     @contextmanager
-    def _shown(self, edition: Edition) -> Iterator[None]:
-        """Let `sys.modules` be in the block as it was when this edition served."""
+    def shown(self, edition: Edition) -> Iterator[None]:
+        """Let `sys.modules` be in the block as it is when this edition serves.
+
+        Whoever resolves annotations that are text looks there, by the name of the module.
+        """
+        if self._is_shown(edition):
+            yield
+            return
         editions = {**edition.links, edition.unit: edition}
         with _lock:
             hidden = self._hide(editions)

@@ -58,7 +58,7 @@ def load_mod(candidate: ModCandidate, library: Library) -> LoadedMod:
     else:
         replaced = ()
     with named_failure(candidate):
-        with library.building(replaced) as build:
+        with library.building(replaced, is_first=True) as build:
             module = import_module(unit)
         build.publish()
     edition = library.editions.get(unit)

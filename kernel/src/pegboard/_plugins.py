@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any, Literal
@@ -434,7 +434,9 @@ class PluginHost:
         hooks = HookCaller()
         hooks.add(name, plugin)
         scope = Scope(f"plugin {name}", self._app.tasks)
-        active = self._made(candidate, plugin, hooks, self._generation(name, scope, edition))
+        generation = self._generation(name, scope, edition)
+        with nullcontext() if edition is None else self._app.library.shown(edition):
+            active = self._made(candidate, plugin, hooks, generation)
         others = {key: each for key, each in self.active.items() if key not in stage.going}
         self._check_options(active, {**others, **stage.active})
         stage.active[name] = active
