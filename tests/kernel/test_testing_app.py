@@ -116,6 +116,18 @@ async def test_tasks_of_the_test_itself_are_no_leak():
         tasks.cancel_scope.cancel()
 
 
+@pytest.fixture
+async def fixed_app():
+    async with watched(App(plugins=[], mods=[])) as app:
+        yield app
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("_again", range(5))
+async def test_an_app_of_a_fixture_is_stopped_by_the_runner_without_a_leak(fixed_app, _again):
+    assert fixed_app.is_running
+
+
 class Foreign:
     """Is for another kernel."""
 
