@@ -64,6 +64,11 @@ def anybody(app: App, **headers: str) -> HttpClient:
     return HttpClient(app, headers={**HOST, **headers})
 
 
+def browser_of(app: App, **headers: str) -> HttpClient:
+    """Return somebody whose forms are answered with pages."""
+    return anybody(app, accept="text/html,*/*;q=0.8", **headers)
+
+
 def set_cookies(response: HttpResponse) -> dict[str, str]:
     """Return what an answer sets, by name, with its attributes."""
     found = [value for name, value in response.raw_headers if name == "set-cookie"]

@@ -18,6 +18,7 @@ from tests.plugins.auth.conftest import (
     accounts_of,
     anybody,
     bearer,
+    browser_of,
     jar,
     make,
     reception_of,
@@ -319,7 +320,7 @@ async def test_signing_in_leads_to_no_other_site(app):
     await make(app, "ada")
     for target in ELSEWHERE:
         fields = {"name": "ada", "password": PASSWORD, "next": target}
-        answer = await anybody(app).post("/auth/sign-in", form=fields)
+        answer = await browser_of(app).post("/auth/sign-in", form=fields)
         assert (answer.status, answer.headers.location) == (303, "/auth/account"), target
         page = await anybody(app).get("/auth/sign-in", query={"next": target})
         assert 'name="next" value="/auth/account"' in page.text, target
@@ -431,7 +432,7 @@ async def test_names_are_text_wherever_they_are_shown(app):
     own = await signed_in(app, evil)
     assert "<script>alert" not in (await own.get("/auth/account")).text
     typed = {"name": evil, "password": "wrong"}
-    assert "<script>alert" not in (await anybody(app).post("/auth/sign-in", form=typed)).text
+    assert "<script>alert" not in (await browser_of(app).post("/auth/sign-in", form=typed)).text
 
 
 async def test_names_with_control_characters_are_no_names(app):
@@ -457,7 +458,7 @@ async def test_secrets_are_in_no_log_error_or_address(run_app, caplog):
     async with run_app() as app:
         add_exports_http(app)
         root = await make(app, "root", 10)
-        response = await anybody(app).post(
+        response = await browser_of(app).post(
             "/auth/sign-in", form={"name": "root", "password": PASSWORD, "next": "/x"}
         )
         browser = anybody(app, cookie=jar(response))
@@ -471,11 +472,13 @@ async def test_secrets_are_in_no_log_error_or_address(run_app, caplog):
             await bearer(app, key + "x").get("/api/Bank/move"),
             await bearer(app, pair["access_token"] + "x").get("/api/Bank/move"),
             await anybody(app).post("/auth/link", json={"code": code, "password": "short"}),
-            await anybody(app).post("/auth/link", form={"code": code + "x", "password": "short"}),
+            await browser_of(app).post(
+                "/auth/link", form={"code": code + "x", "password": "short"}
+            ),
             await anybody(app).post(
                 "/auth/token", json={"refresh_token": pair["refresh_token"] + "x"}
             ),
-            await anybody(app).post(
+            await browser_of(app).post(
                 "/auth/sign-in", form={"name": "root", "password": PASSWORD * 2}
             ),
             await browser.get("/auth/account"),

@@ -302,7 +302,8 @@ async def test_the_sign_in_page_offers_the_provider_and_goes_there_by_a_page(run
         page = (await browser.get("/auth/sign-in")).text
         assert "Sign in with The &lt;House&gt;" in page
         form = {"provider": "house", "next": "https://evil.example"}
-        response = await browser.post("/auth/provider", form=form)
+        page = {"accept": "text/html"}
+        response = await browser.post("/auth/provider", form=form, headers=page)
         assert response.status == 200
         assert f'content="0; url={provider.issuer}/authorize?' in response.text.replace(
             "&amp;", "&"

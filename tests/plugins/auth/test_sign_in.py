@@ -5,11 +5,14 @@ import time
 
 import msgspec
 import pytest
+from anyio import to_thread
+from click.testing import CliRunner
 
 from pegboard import App, RequestData, current_session
 from pegboard.contracts.server import ServeSettings
 from pegboard.errors import ConflictError, InputError, NotFoundError, UnauthorizedError
 from pegboard.testing import HttpClient
+from pegboard_auth._command import users
 from pegboard_auth._token import Claims
 from pegboard_auth._welcome import announce
 from tests.plugins.auth.conftest import (
@@ -18,6 +21,7 @@ from tests.plugins.auth.conftest import (
     accounts_of,
     anybody,
     bearer,
+    browser_of,
     jar,
     make,
     reception_of,
@@ -105,13 +109,39 @@ async def test_a_good_token_becomes_a_cookie(app):
 async def test_a_form_leads_on_to_the_page_and_a_wrong_password_back_to_the_form(app):
     await make(app, "ada")
     right = {"name": "ada", "password": PASSWORD, "next": "/api/Me/who?x=1"}
-    response = await anybody(app).post("/auth/sign-in", form=right)
+    response = await browser_of(app).post("/auth/sign-in", form=right)
     assert (response.status, response.headers.location) == (303, "/api/Me/who?x=1")
-    response = await anybody(app).post("/auth/sign-in", form={**right, "password": "wrong"})
+    response = await browser_of(app).post("/auth/sign-in", form={**right, "password": "wrong"})
     assert response.status == 401
     assert 'role="alert"' in response.text
     assert 'value="ada"' in response.text
     assert PASSWORD not in response.text
+
+
+@pytest.mark.parametrize("accept", ["*/*", "application/json", ""])
+async def test_a_form_of_a_program_is_answered_with_the_envelope(app, accept):
+    await make(app, "ada")
+    client = anybody(app, accept=accept)
+    form = {"name": "ada", "password": PASSWORD}
+    response = await client.post("/auth/sign-in", form=form)
+    assert response.json()["result"]["data"]["user_name"] == "ada"
+    wrong = await client.post("/auth/sign-in", form={**form, "password": "wrong"})
+    assert (wrong.status, wrong.json()["error"]) == (401, "InputError")
+    own = anybody(app, accept=accept, cookie=jar(response))
+    added = await own.post("/auth/account/add-key", form={"title": "robot"})
+    assert added.json()["result"]["data"]["key"].startswith("pbk_")
+
+
+@pytest.mark.parametrize("accept", ["*/*", "text/html"])
+async def test_a_form_gets_a_token_and_never_a_page(app, accept):
+    await make(app, "ada")
+    client = anybody(app, accept=accept)
+    form = {"name": "ada", "password": PASSWORD}
+    response = await client.post("/auth/token", form=form)
+    pair = response.json()["result"]["data"]
+    assert await name_of(bearer(app, pair["access_token"])) == "ada"
+    wrong = await client.post("/auth/token", form={**form, "password": "wrong"})
+    assert (wrong.status, wrong.headers.content_type) == (401, "application/json")
 
 
 async def test_a_page_that_needs_somebody_leads_to_the_sign_in_page_and_back(app):
@@ -329,6 +359,19 @@ async def test_the_first_administrator_comes_by_a_link_that_is_good_once(app):
     assert (await anybody(app, cookie=jar(made)).get("/auth/users")).status == 200
     assert (await anybody(app).post("/auth/link", json={**good, "name": "eve"})).status == 401
     assert await accounts.setup_code(time.time() + 60, patience=30) is None
+
+
+@pytest.mark.parametrize("command", [["add", "bob"], ["reset", "ada"]])
+async def test_links_of_the_command_line_lead_to_the_address_that_is_served(
+    run_app, tmp_path, command
+):
+    async with run_app() as app:
+        await make(app, "ada")
+    (tmp_path / "pegboard.toml").write_text('[serve]\nhost = "0.0.0.0"\nport = 5614\n')
+    arguments = [*command, "--project", str(tmp_path)]
+    done = await to_thread.run_sync(CliRunner().invoke, users, arguments)
+    assert done.exit_code == 0, done.output
+    assert "http://127.0.0.1:5614/auth/link#pbl_" in done.output
 
 
 async def test_one_worker_prints_the_link_in_a_terminal(app, capsys, monkeypatch):

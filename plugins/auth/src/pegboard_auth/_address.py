@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-__all__ = ["LINK_PATH", "link_url", "local_path"]
+if TYPE_CHECKING:
+    from pegboard.contracts.server import ServeSettings
+
+__all__ = ["LINK_PATH", "link_url", "local_path", "served_url"]
 
 LINK_PATH = "/auth/link"
 
@@ -15,6 +19,15 @@ def link_url(base: str, code: str) -> str:
     The code stands behind a `#`, which browsers send to nobody: it is in no log and no Referer.
     """
     return f"{base.rstrip('/')}{LINK_PATH}#{code}"
+
+
+def served_url(settings: ServeSettings) -> str:
+    """Return where people of this machine find a server with these settings."""
+    host = settings.host
+    if host in {"0.0.0.0", "::", ""}:  # noqa: S104 - what is bound, and where people find it
+        host = "127.0.0.1"
+    shown = f"[{host}]" if ":" in host else host
+    return f"{'https' if settings.certfile else 'http'}://{shown}:{settings.port}"
 
 
 def local_path(text: str | None, default: str) -> str:

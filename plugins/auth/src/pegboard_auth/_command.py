@@ -10,9 +10,10 @@ import anyio
 import click
 
 from pegboard import App
+from pegboard.contracts.server import ServeSettings
 from pegboard.errors import PegboardError
 from pegboard_auth._accounts import Accounts
-from pegboard_auth._address import link_url
+from pegboard_auth._address import link_url, served_url
 from pegboard_auth._policy import LEVELS
 from pegboard_auth._post import LinkPost
 from pegboard_auth._record import Account
@@ -23,7 +24,6 @@ __all__ = ["users"]
 T = TypeVar("T")
 
 ACTOR = Actor(uid="cli")
-DEFAULT_URL = "http://127.0.0.1:5000"
 
 _project = click.option(
     "--project",
@@ -169,7 +169,7 @@ async def _hand_out(app: App, account: Account, code: str) -> None:
         await post.deliver(account.mail, "password", code)
         click.echo(f"a link was sent to {account.mail}")
         return
-    base = app.settings("auth").public_url or DEFAULT_URL
+    base = app.settings("auth").public_url or served_url(app.config.section("serve", ServeSettings))
     minutes = int(app.settings("auth").link_lifetime // 60)
     click.echo(f"{account.name} sets a password within {minutes} minutes here:", err=True)
     click.echo(link_url(base, code))

@@ -28,7 +28,9 @@ FIELDS_MAX = 50
 
 JSON = b"application/json"
 FORM = b"application/x-www-form-urlencoded"
+PAGE = "text/html"
 HTML: Header = (b"content-type", b"text/html; charset=utf-8")
+TOKEN = "/auth/token"  # noqa: S105 - an address: it is for programs only
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
@@ -99,12 +101,13 @@ class Exchange:
     @property
     def is_form(self) -> bool:
         """Whether a page of ours has sent this, which wants a page as the answer."""
-        return self._content_type == FORM and not self.wants_json
+        return self._content_type == FORM and self.wants_page
 
     @property
-    def wants_json(self) -> bool:
-        """Whether the client asks for JSON."""
-        return JSON in (self.connection.headers.accept or "").encode("latin-1")
+    def wants_page(self) -> bool:
+        """Whether the client asks for a page, as browsers do; a program takes anything, or JSON."""
+        accept = self.connection.headers.accept or ""
+        return PAGE in accept and JSON.decode() not in accept and self.path != TOKEN
 
     @property
     def query(self) -> dict[str, str]:

@@ -189,9 +189,7 @@ class Site:
     async def _refusing_page(self, visit: Visit, status: int, text: str) -> Response | None:
         """Return the page that says what went wrong, None where JSON says it."""
         exchange = visit.exchange
-        is_page = exchange.method == "GET" and "text/html" in (
-            exchange.connection.headers.accept or ""
-        )
+        is_page = exchange.method == "GET" and exchange.wants_page
         if not is_page and not exchange.is_form:
             return None
         if is_page and status == 401 and exchange.path != CALLBACK:

@@ -8,7 +8,7 @@ from time import time
 from typing import TYPE_CHECKING
 
 from pegboard.contracts.server import ServeSettings
-from pegboard_auth._address import link_url
+from pegboard_auth._address import link_url, served_url
 
 if TYPE_CHECKING:
     from pegboard_auth._reception import Reception
@@ -33,16 +33,8 @@ async def announce(reception: Reception, settings: ServeSettings) -> None:
     code = await reception.accounts.setup_code(time(), patience=PATIENCE)
     if code is None:
         return
-    scheme = "https" if settings.certfile else "http"
-    default = f"{scheme}://{_shown(settings.host)}:{settings.port}"
-    where = link_url(reception.config.public_url or default, code)
+    where = link_url(reception.config.public_url or served_url(settings), code)
     minutes = int(reception.config.link_lifetime // 60)
     text = f"No administrator yet. Make yourself one within {minutes} minutes:\n  {where}\n"
     sys.stderr.write(text)
     sys.stderr.flush()
-
-
-def _shown(host: str) -> str:
-    if host in {"0.0.0.0", "::", ""}:  # noqa: S104 - what is bound, and where people find it
-        return "127.0.0.1"
-    return f"[{host}]" if ":" in host else host

@@ -84,7 +84,8 @@ class AuthConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         mails_per_account: Mails that one account is sent, whoever asks for them.
         providers: Where else people may sign in, by OpenID Connect, by names of ours.
         public_url: Where people reach this server, such as `https://example.org/app`: what links
-            begin with. Empty for the address that is served, or port 5000 of this machine.
+            begin with. Empty for the address that is asked, on the command line for the one that
+            the section `[serve]` names.
         sign_up: Whether anybody may make an account.
         password_min: Fewest characters of a password.
         password_threads: Most passwords that are checked at once, each with `argon2_memory`.
