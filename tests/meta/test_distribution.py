@@ -1,5 +1,6 @@
 """Every distribution has the same skeleton, the same version and the dependencies it may have."""
 
+import itertools
 import re
 import tomllib
 from collections.abc import Iterator
@@ -9,12 +10,16 @@ from typing import Any
 import pytest
 
 import pegboard
+from scripts.docs import PAGES
 from scripts.environment import ROOT, members, workspace
 
 MEMBERS = members()
 PLUGINS = [member for member in MEMBERS if list(member.glob("src/*/plugin.toml"))]
 LIBRARIES = [member for member in MEMBERS if member.name in {"database", "durable", "pages"}]
 KERNEL = ROOT / "kernel"
+
+_FENCED = re.compile(r"^```.*?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_INLINE = re.compile(r"`([^`]+)`")
 
 each_member = pytest.mark.parametrize("member", MEMBERS, ids=lambda member: member.name)
 each_plugin = pytest.mark.parametrize("member", PLUGINS, ids=lambda member: member.name)
@@ -41,6 +46,31 @@ def requirements(member: Path) -> Iterator[str]:
     yield from project(member)["dependencies"]
     for extra in project(member).get("optional-dependencies", {}).values():
         yield from extra
+
+
+def installs(text: str) -> Iterator[list[Path]]:
+    """Yield what each `pip install` of a page installs from the folder of a clone."""
+    for block in _FENCED.findall(text):
+        yield from filter(None, (folders(line) for line in block.splitlines()))
+    for code in _INLINE.findall(_FENCED.sub("", text)):
+        yield from filter(None, [folders(" ".join(code.split()))])
+
+
+def folders(command: str) -> list[Path]:
+    """Return the distributions of the workspace that a command installs, none of another one."""
+    words = command.replace('"', "").split()
+    if words[:2] != ["pip", "install"]:
+        return []
+    named = itertools.chain.from_iterable(unfolded(word.partition("[")[0]) for word in words[2:])
+    paths = [ROOT / name for name in named if name.startswith("./")]
+    return [path for path in paths if path.parent != ROOT or path.name in {"kernel", "mods"}]
+
+
+def unfolded(word: str) -> list[str]:
+    """Return what a shell makes of braces: `a{b,c}` is `ab` and `ac`."""
+    before, brace, after = word.partition("{")
+    names, _, rest = after.partition("}")
+    return [f"{before}{name}{rest}" for name in names.split(",")] if brace else [word]
 
 
 def test_the_workspace_lists_every_distribution_and_no_other() -> None:
@@ -118,6 +148,24 @@ def test_its_readme_names_it_and_how_to_install_it(member: Path) -> None:
     name = project(member)["name"]
     assert text.startswith(f"# {name}\n")
     assert f"pip install {name}" in text or f'pip install "{name}[' in text
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_what_a_page_installs_from_a_clone_names_all_that_it_needs_of_the_clone(page: Path) -> None:
+    ours = {project(member)["name"] for member in MEMBERS}
+    for installed in installs(page.read_text(encoding="utf-8")):
+        assert set(installed) <= set(MEMBERS)
+        given = {project(member)["name"] for member in installed}
+        needed = {name_of(each) for member in installed for each in project(member)["dependencies"]}
+        assert needed & ours <= given, f"missing: {sorted(needed & ours - given)}"
+
+
+def test_a_page_that_names_too_little_is_found_out() -> None:
+    text = "a `pip install ./kernel\n./plugins/{auth,pages}`\n```\npip install ./mods\n```\n"
+    assert list(installs(text)) == [
+        [ROOT / "mods"],
+        [KERNEL, ROOT / "plugins" / "auth", ROOT / "plugins" / "pages"],
+    ]
 
 
 @each_member
