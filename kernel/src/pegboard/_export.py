@@ -128,10 +128,13 @@ class Export:
         methods: HTTP methods that it answers, without HEAD and OPTIONS.
         generation: The generation that it belongs to.
         attachments: What plugins worked out for it, by plugin name.
+        answer_type: Type of what callers are answered with, set by a plugin whose layer answers in
+            place of the function; None where the function says it.
     """
 
     __slots__ = (
         "address",
+        "answer_type",
         "attachments",
         "binding",
         "declaration",
@@ -170,6 +173,7 @@ class Export:
         self.methods = _methods(self.options.api_methods)
         self.plugin_options = plugin_options
         self.attachments: dict[str, Any] = {}
+        self.answer_type: Any = None
 
     @property
     def function(self) -> Callable[..., Any]:

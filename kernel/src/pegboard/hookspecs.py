@@ -91,7 +91,8 @@ class Hooks:
 
         Called once for each export, while its mod is loaded and before anyone can call it. A raise
         fails the mod that is being loaded. What the plugin works out for the export it keeps in
-        `export.attachments`. Since API 1.
+        `export.attachments`; if its layer answers in place of the function, it says with what in
+        `export.answer_type`. Since API 1.
         """
 
     @_hookspec

@@ -19,7 +19,37 @@ if TYPE_CHECKING:
     from pegboard import Export
     from pegboard_jobs._service import Jobs
 
-__all__ = ["BackgroundLayer", "TrackLayer", "told", "tracked_task"]
+__all__ = ["BackgroundLayer", "ToldJob", "TrackLayer", "told", "tracked_task"]
+
+
+class ToldFailure(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a job did not succeed, without what is none of a client's.
+
+    Attributes:
+        reason: What kind of end it was, see `JobFailure`.
+        type: Name of the exception's class, or of the signal.
+    """
+
+    reason: str
+    type: str
+
+
+ToldJob = msgspec.defstruct(
+    "BackgroundJob",
+    [
+        *(
+            (each.name, each.type)
+            for each in msgspec.structs.fields(Job)
+            if each.name not in {"failure", "order"}
+        ),
+        ("status_name", str),
+        ("failure", ToldFailure | None),
+        ("target", str),
+        ("queue", str),
+    ],
+    kw_only=True,
+)
+"""What `told` says of a durable job, for the descriptions that clients are made from."""
 
 
 class TrackLayer:
@@ -76,6 +106,7 @@ class BackgroundLayer:
         self._jobs = jobs
         self._export = export
         self._rest = _rest_of(export)
+        export.answer_type = ToldJob
 
     def __call__(self, call: Call) -> Call:
         """Return a call that is queued."""

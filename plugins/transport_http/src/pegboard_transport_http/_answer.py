@@ -39,7 +39,9 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 def answer_of(export: Export) -> Answer:
-    """Read what the signature of an export promises."""
+    """Read what the signature of an export promises, or what answers in its place."""
+    if export.answer_type is not None:
+        return Answer("value", export.answer_type)
     function = inspect.unwrap(export.function)
     if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
         return Answer("stream")
