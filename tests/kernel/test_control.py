@@ -46,6 +46,24 @@ async def test_a_command_reaches_the_app_and_its_error_comes_back(app: App) -> N
     assert list((app.data / "control").iterdir()) == []
 
 
+async def test_what_is_broken_is_told_whenever_somebody_asks(tmp_path: Path) -> None:
+    mod = tmp_path / "mods" / "a.py"
+    mod.parent.mkdir()
+    mod.write_text("FINE = True\n")
+    config = {"mods": {"allow": ["a"]}}
+    app = App("controlled", project=tmp_path, plugins=[], config=config)
+    async with app, controlled(app):
+        mod.write_text("FINE = \n")
+        for name in (None, None, "a", "a"):
+            ((_, outcomes),) = await asked(app, "reload", name)
+            assert [each["outcome"] for each in outcomes] == ["rejected"]
+            assert "a.py:1: SyntaxError" in outcomes[0]["reason"]
+        mod.write_text("FINE = False\n")
+        ((_, outcomes),) = await asked(app, "reload")
+        assert [each["outcome"] for each in outcomes] == ["reloaded"]
+        assert await asked(app, "reload") == [(os.getpid(), [])]
+
+
 @pytest.mark.parametrize(
     "line", [b"[]\n", b'{"nonce":"a"}\n[]\n', b'{"secret":"\xc3\xa9"}\n', b"\xff\n", b"x" * 70_000]
 )

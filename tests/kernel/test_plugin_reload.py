@@ -1,11 +1,13 @@
 """Plugins are replaced while the app runs: activated beside the old, committed at once."""
 
+import re
 from textwrap import dedent
 
 import anyio
 import pytest
 
 from pegboard import App
+from pegboard._selection import select
 from pegboard.testing import HttpClient
 
 pytestmark = pytest.mark.anyio
@@ -325,6 +327,35 @@ async def test_a_plugin_that_is_installed_later_has_settings_whose_types_are_tex
         (outcome,) = await app.reloader.sync()
         assert (outcome.name, outcome.outcome) == ("later", "loaded"), outcome
         assert (app.plugins.active["later"].settings.most, app.later) == (3, "shorter")
+
+
+async def test_a_mod_that_goes_with_a_plugin_is_named_and_comes_back_with_it(
+    project, install_greeter, caplog
+):
+    install_greeter()
+    async with App("test", project=project, plugins=None) as app:
+        select(project, "greeter", is_wanted=False)
+        gone = {each.name: each for each in await app.reloader.sync()}
+        assert {each.outcome for each in gone.values()} == {"removed"}
+        assert "polite" in gone["a"].reason
+        assert "mod a removed: " in caplog.text
+        select(project, "greeter", is_wanted=True)
+        back = [(each.name, each.outcome) for each in await app.reloader.sync()]
+        assert back == [("greeter", "loaded"), ("a", "loaded")]
+
+
+async def test_a_plugin_that_fails_as_it_comes_names_the_line_and_can_be_reloaded(
+    project, install_greeter, caplog
+):
+    async with App("test", project=project, mods=[]) as app:
+        install_greeter(source=GREETER.replace("self.count = 0", "raise OSError('no disk')"))
+        await app.reloader.sync()
+        (outcome,) = app.reloader.unserved("greeter")
+        assert re.search(r"pegboard_greeter.__init__\.py:\d+: OSError: no disk", outcome.reason)
+        assert "greeter: it does not serve; " in caplog.text
+        install_greeter()
+        (outcome,) = await app.reloader.reload("greeter")
+        assert (outcome.outcome, app.reloader.unserved()) == ("loaded", [])
 
 
 @pytest.mark.usefixtures("modules_restored")

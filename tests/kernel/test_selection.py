@@ -41,11 +41,16 @@ def test_names_are_quoted():
 def test_a_plugin_is_denied_and_allowed_again(tmp_path):
     path = tmp_path / "pegboard.toml"
     path.write_text('# mine\n[plugins]\nallow = ["caching"]\n')
-    select(tmp_path, "nobody", is_wanted=False)
-    assert tomllib.loads(path.read_text())["plugins"] == {"allow": ["caching"], "deny": ["nobody"]}
+    select(tmp_path, "files", is_wanted=False)
+    assert tomllib.loads(path.read_text())["plugins"] == {"allow": ["caching"], "deny": ["files"]}
     select(tmp_path, "transport_http", is_wanted=True)
     wanted = ["caching", "transport_http"]
     assert tomllib.loads(path.read_text())["plugins"]["allow"] == wanted
     assert path.read_text().startswith("# mine\n")
-    with pytest.raises(NotFoundError, match="no plugin 'nobody'"):
-        select(tmp_path, "nobody", is_wanted=True)
+
+
+@pytest.mark.parametrize("is_wanted", [False, True])
+def test_a_name_that_no_plugin_has_is_refused_and_nothing_is_written(tmp_path, is_wanted):
+    with pytest.raises(NotFoundError, match="no plugin 'cachign': did you mean caching"):
+        select(tmp_path, "cachign", is_wanted=is_wanted)
+    assert not (tmp_path / "pegboard.toml").exists()

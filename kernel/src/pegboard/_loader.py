@@ -140,20 +140,21 @@ def named_failure(candidate: ModCandidate) -> Iterator[None]:
     except LoadError:
         raise
     except (Exception, SystemExit) as error:
-        msg = f"mod {candidate.name}: {_place(error, candidate)}"
+        path = candidate.path
+        root = str(path.parent) if path else candidate.module.replace(".", "/")
+        msg = f"mod {candidate.name}: {placed(error, (root,))}"
         raise LoadError(msg) from error
 
 
-def _place(error: BaseException, candidate: ModCandidate) -> str:
-    """Say what went wrong and at which line of the mod."""
+def placed(error: BaseException, roots: Iterable[str]) -> str:
+    """Say what went wrong, and at which line of the code that is in one of these folders."""
     text = f"{type(error).__name__}: {error}"
     if isinstance(error, SyntaxError):
         return f"{error.filename}:{error.lineno}: SyntaxError: {error.msg}"
-    root = str(candidate.path.parent) if candidate.path else candidate.module.replace(".", "/")
     frame, place = error.__traceback__, ""
     while frame is not None:
         filename = frame.tb_frame.f_code.co_filename
-        if root in filename:
+        if any(each in filename for each in roots):
             place = f"{filename}:{frame.tb_lineno}: "
         frame = frame.tb_next
     return place + text

@@ -20,7 +20,7 @@ from anyio import to_thread
 
 from pegboard._discovery import reread
 from pegboard._edition import Library
-from pegboard._loader import rebuilt_mod, refresh_finders
+from pegboard._loader import placed, rebuilt_mod, refresh_finders
 from pegboard._plugins import PluginStage, PluginView, in_order, incompatibility
 from pegboard._reference import loading
 from pegboard.contracts.reload import Outcome, Reloaded
@@ -84,8 +84,17 @@ class PluginReload:
 
     @property
     def names(self) -> list[str]:
-        """The plugins that could be replaced."""
-        return sorted(self._app.plugins.units().values())
+        """The plugins that could be replaced, or activated after all."""
+        return sorted({*self._app.plugins.units().values(), *self._broken()})
+
+    def _broken(self) -> dict[str, PluginCandidate]:
+        """Return those that do not serve and should."""
+        plugins = self._app.plugins
+        return {
+            name: each.candidate
+            for name, each in plugins.status.items()
+            if name not in plugins.active and each.state != "off" and each.candidate.unit
+        }
 
     def changed(self, paths: Collection[Path] | None) -> tuple[set[str], list[Reloaded]]:
         """Return the plugins whose code has changed, and those that are as they were again."""
@@ -107,14 +116,18 @@ class PluginReload:
         active = {name: each.candidate for name, each in self._app.plugins.active.items()}
         found, more = set(names), set(names)
         while more:
-            given = {cap for name in more for cap in _given(active[name])}
+            given = {cap for name in more & active.keys() for cap in _given(active[name])}
             more = {
                 name
                 for name, each in active.items()
                 if name not in found and not given.isdisjoint(_required(each))
             }
             found |= more
-        return Wanted(replaced=tuple(each for name, each in active.items() if name in found))
+        broken = self._broken()
+        return Wanted(
+            replaced=tuple(each for name, each in active.items() if name in found),
+            added=tuple(broken[name] for name in sorted(broken.keys() & set(names))),
+        )
 
     def completed(self, wanted: Wanted) -> Wanted:
         """Return a change with those that require what is replaced in it."""
@@ -134,14 +147,16 @@ class PluginReload:
             change.check()
         except (Exception, SystemExit) as error:  # noqa: BLE001 - of whatever kind, it is told
             await change.undo()
-            return list(self._rejected(wanted, _reason(error)))
+            return list(self._rejected(wanted, _reason(error, wanted)))
         except BaseException:
             await change.undo()
             raise
         rebuilt = [each.candidate for each in change.loaded]
+        withdrawn = change.withdrawn
         for generation, editions, wrapped in change.commit():
             self._retire(generation, editions, wrapped)
-        return list(self._accepted(wanted, rebuilt, perf_counter() - begun))
+        accepted = self._accepted(wanted, rebuilt, perf_counter() - begun)
+        return [*accepted, *withdrawn]
 
     def _accepted(
         self, wanted: Wanted, rebuilt: list[ModCandidate], seconds: float
@@ -279,6 +294,14 @@ class _Change:
                 await mods.initialise(staged)
             await anyio.lowlevel.checkpoint()
 
+    @property
+    def withdrawn(self) -> list[Reloaded]:
+        """The mods that cannot be served without what goes, each with the reason."""
+        return [
+            Reloaded(kind="mod", name=generation.owner, outcome="removed", reason=reason)
+            for generation, reason in self._withdrawn.items()
+        ]
+
     def check(self) -> None:
         """Make sure that the commit will succeed; nothing may be awaited between the two.
 
@@ -410,6 +433,8 @@ def _files(library: Library, units: Iterable[str]) -> set[Path]:
     return {path for each in known for path in each.sources}
 
 
-def _reason(error: BaseException) -> str:
-    is_ours = isinstance(error, (LoadError, PluginError))
-    return str(error) if is_ours else f"{type(error).__name__}: {error}"
+def _reason(error: BaseException, wanted: Wanted) -> str:
+    """Say what went wrong, and at which line of the new code."""
+    if isinstance(error, (LoadError, PluginError)):
+        return str(error)
+    return placed(error, [f"/{each.unit}/" for each in wanted.coming if each.unit])

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 from anyio import to_thread
@@ -22,6 +22,8 @@ from pegboard.errors import NotFoundError
 if TYPE_CHECKING:
     from pegboard._app import App
     from pegboard._edition import Edition
+    from pegboard._mods import ModStatus
+    from pegboard._plugins import PluginStatus
     from pegboard._registry import Generation
 
 __all__ = ["Reloader"]
@@ -75,6 +77,19 @@ class Reloader:
         names = ", ".join([*self._mods.names, *self._plugins.names])
         msg = f"there is no mod or plugin {name!r} to reload; there are: {names}"
         raise NotFoundError(msg)
+
+    def unserved(self, name: str | None = None) -> list[Reloaded]:
+        """Return what does not serve, or whose newest code does not, as one is told once only.
+
+        Args:
+            name: Of which mod or plugin; None for all.
+        """
+        plugins, mods = self._app.plugins, self._app.mods
+        numbers = {key: each.generation.number for key, each in plugins.active.items()}
+        found = [*_unserved("plugin", plugins.status, numbers)]
+        numbers = {key: each.number for key, each in mods.generations.items()}
+        found += _unserved("mod", mods.status, numbers)
+        return [each for each in found if name in {None, each.name}]
 
     async def _replaced(self, plugins: set[str]) -> list[Reloaded]:
         wanted = await to_thread.run_sync(self._plugins.wanted, plugins)
@@ -147,11 +162,15 @@ class Reloader:
 
     def _announce(self, outcome: Reloaded) -> None:
         if outcome.outcome == "rejected":
-            _logger.error("%s: what was before goes on; %s", outcome.name, outcome.reason)
+            goes_on = "what was before goes on" if outcome.generation else "it does not serve"
+            _logger.error("%s: %s; %s", outcome.name, goes_on, outcome.reason)
+        elif outcome.reason:
+            _logger.warning("%s %s %s: %s", *_told(outcome), outcome.reason)
         else:
             _logger.info(
                 "%s %s %s, generation %d, in %.1f ms",
-                *(outcome.kind, outcome.name, outcome.outcome, outcome.generation),
+                *_told(outcome),
+                outcome.generation,
                 outcome.seconds * 1000,
             )
         self._app.hooks.all("reloaded", app=self._app, outcome=outcome)
@@ -229,3 +248,21 @@ class Reloader:
         for each in self._retired:
             await each.aclose()
         self._retired.clear()
+
+
+def _told(outcome: Reloaded) -> tuple[str, str, str]:
+    return outcome.kind, outcome.name, outcome.outcome
+
+
+def _unserved(
+    kind: Literal["mod", "plugin"],
+    statuses: Mapping[str, PluginStatus] | Mapping[str, ModStatus],
+    numbers: Mapping[str, int],
+) -> Iterator[Reloaded]:
+    for name, each in statuses.items():
+        reason = each.rejected or (each.reason if each.state in {"failed", "incompatible"} else "")
+        if reason:
+            number = numbers.get(name, 0)
+            yield Reloaded(
+                kind=kind, name=name, outcome="rejected", generation=number, reason=reason
+            )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from pathlib import Path
 
+from pegboard._catalogue import OFFICIAL_PLUGINS
 from pegboard._config import Selection, load_config
 from pegboard._discovery import find_plugins
 from pegboard._manifest_edit import with_list
@@ -26,11 +28,14 @@ def select(project: Path, name: str, *, is_wanted: bool) -> Path:
         The manifest.
 
     Raises:
-        NotFoundError: If no plugin of that name is installed, and so none can be allowed.
+        NotFoundError: If no plugin of that name is installed; one of ours can be denied before.
         ConfigError: If the manifest is another file, or written in a way that cannot be changed.
     """
-    if is_wanted and name not in {each.name for each in find_plugins()}:
-        msg = f"there is no plugin {name!r}: pegboard plugins lists those that are installed"
+    known = {each.name for each in find_plugins()} | (set() if is_wanted else OFFICIAL_PLUGINS)
+    if name not in known:
+        close = get_close_matches(name, sorted(known), n=1)
+        hint = f"did you mean {close[0]}? " if close else ""
+        msg = f"there is no plugin {name!r}: {hint}pegboard plugins lists those that are installed"
         raise NotFoundError(msg)
     path = project / MANIFEST
     if not path.exists() and (project / "tb-manifest.yaml").exists():

@@ -170,7 +170,10 @@ async def test_why_something_failed_is_shown_in_development_only(pegboard_app, d
         health = (await client.get("/health")).json()
     assert "broken" in page
     assert ("nowhere_to_be_found" in page) is dev
-    assert health == {"status": "degraded", "checks": []}
+    assert health["status"] == "degraded"
+    (check,) = health["checks"]
+    assert (check["plugin"], check["name"], check["ok"]) == ("pegboard", "mod broken", False)
+    assert ("nowhere_to_be_found" in check["detail"]) is dev
 
 
 async def test_websocket_handlers_are_listed_with_their_address_and_not_described(

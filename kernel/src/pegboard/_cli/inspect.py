@@ -70,9 +70,13 @@ def plugins(context: click.Context, project: Path, *, as_json: bool) -> None:
 @plugins.command()
 @click.argument("name")
 @project
-def enable(name: str, project: Path) -> None:
-    """Use a plugin from now on, also where the project is being served."""
-    _select(project, name, is_wanted=True)
+@click.pass_context
+def enable(context: click.Context, name: str, project: Path) -> None:
+    """Use a plugin from now on, also where the project is being served.
+
+    The status is 1 if it does not serve there.
+    """
+    context.exit(int(_select(project, name, is_wanted=True)))
 
 
 @plugins.command()
@@ -83,17 +87,21 @@ def disable(name: str, project: Path) -> None:
     _select(project, name, is_wanted=False)
 
 
-def _select(project: Path, name: str, *, is_wanted: bool) -> None:
+def _select(project: Path, name: str, *, is_wanted: bool) -> bool:
+    """Write the manifest, have it followed, and tell what came of it; whether anything failed."""
     from pegboard._cli.reload import running
     from pegboard._selection import select
 
     manifest = select(project, name, is_wanted=is_wanted)
     click.echo(f"{manifest}: plugin {name} is {'allowed' if is_wanted else 'denied'}")
-    for process, outcomes in running(project, do="sync"):
+    has_failed = False
+    for process, outcomes in running(project, do="sync", name=name):
         for each in outcomes:
+            has_failed = has_failed or each["outcome"] == "rejected"
             reason = f": {each['reason']}" if each["reason"] else ""
             line = f"process {process}: {each['kind']} {each['name']} {each['outcome']}{reason}"
             click.echo(line)
+    return has_failed
 
 
 @click.group()

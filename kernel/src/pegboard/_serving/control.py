@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from anyio.abc import ByteReceiveStream, SocketStream
 
     from pegboard._app import App
+    from pegboard.contracts.reload import Reloaded
 
 __all__ = ["ask", "controlled"]
 
@@ -174,13 +175,21 @@ async def _line(stream: ByteReceiveStream) -> bytes:
 async def _obey(app: App, request: _Request) -> Any:
     match request.do:
         case "reload":
-            return await app.reloader.reload(request.name)
+            return _with_unserved(app, await app.reloader.reload(request.name), request.name)
         case "sync":
-            return await app.reloader.sync()
+            outcomes = await app.reloader.sync()
+            return outcomes if request.name is None else _with_unserved(app, outcomes, request.name)
         case "retired":
             return app.reloader.retired()
     msg = f"there is no command {request.do!r}"
     raise PegboardError(msg)
+
+
+def _with_unserved(app: App, outcomes: list[Reloaded], name: str | None) -> list[Reloaded]:
+    """Return outcomes with what is broken as before, which is no news but has been asked for."""
+    known = {(each.kind, each.name) for each in outcomes}
+    more = app.reloader.unserved(name)
+    return outcomes + [each for each in more if (each.kind, each.name) not in known]
 
 
 def _proof(secret: str, side: str, nonce: str) -> str:

@@ -21,7 +21,8 @@ class Reloaded(msgspec.Struct, frozen=True, kw_only=True):
         name: Its name.
         outcome: What became of it.
         generation: Number of the version that serves now, 0 for none.
-        reason: Why the new code was rejected, with file and line where there is one.
+        reason: Why the new code was rejected, with file and line where there is one; or why a mod
+            was removed that is still there.
         seconds: From the beginning of the work to the moment when the new code served.
     """
 

@@ -40,9 +40,10 @@ class HealthReport(msgspec.Struct, frozen=True, kw_only=True):
     """The answer of `/health`.
 
     Attributes:
-        status: `ok`; `degraded` where a plugin or mod was left out and the rest works; `failing`
-            where a check fails; `stopping` while the app stops and wants no new work.
-        checks: What the plugins have answered.
+        status: `ok`; `degraded` where a plugin or mod was left out, or its newest code was, and
+            the rest works; `failing` where a check of a plugin fails; `stopping` while the app
+            stops and wants no new work.
+        checks: What the plugins have answered, and those of `pegboard`: what was left out.
     """
 
     status: Literal["ok", "degraded", "failing", "stopping"]
@@ -75,7 +76,8 @@ class Health:
         checks = list(self._checks())
         if not all(each.ok for each in checks):
             return HealthReport(status="failing", checks=checks)
-        return HealthReport(status="degraded" if self._lacks() else "ok", checks=checks)
+        lacking = list(self._lacking())
+        return HealthReport(status="degraded" if lacking else "ok", checks=checks + lacking)
 
     def _checks(self) -> Iterator[Check]:
         for each in self._app.hooks.implementations("health"):
@@ -92,8 +94,10 @@ class Health:
                 checks = [Check(plugin=plugin, name="check", ok=False, detail="it raised")]
             yield from checks
 
-    def _lacks(self) -> bool:
-        plugins, mods = self._app.plugins.status.values(), self._app.mods.status.values()
-        states = {*(each.state for each in plugins), *(each.state for each in mods)}
-        behind = [*(each.rejected for each in plugins), *(each.rejected for each in mods)]
-        return any(behind) or not {"failed", "incompatible"}.isdisjoint(states)
+    def _lacking(self) -> Iterator[Check]:
+        """Name what was left out; why, which may name paths, only to those who develop it."""
+        for each in self._app.reloader.unserved():
+            what = "its newest code does not serve, the code before does"
+            why = each.reason if self._app.dev else "the log says why"
+            detail = f"{what if each.generation else 'it does not serve'}: {why}"
+            yield Check(plugin="pegboard", name=f"{each.kind} {each.name}", ok=False, detail=detail)
