@@ -4,12 +4,14 @@ import logging
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import anyio
 import pytest
+from anyio import to_thread
 
-from pegboard import App, RequestData, Result, current_request, current_session
+from pegboard import App, RequestData, Result, current_app, current_request, current_session
 from pegboard.errors import InputError
 from pegboard.testing import EventStreamClient, HttpClient, ServerSentEvent
 
@@ -267,6 +269,88 @@ async def test_every_kind_of_cleanup_runs_once_at_the_end(
         assert (answer.status, answer.body) == (200, b"")
     assert log == [kind, kind]
     assert bool(caplog.records) == (kind in {"failing", "hanging"})
+
+
+async def test_a_cleanup_finds_a_thread_while_generators_that_block_have_all_of_theirs() -> None:
+    blocked, release, cleaned = threading.Event(), threading.Event(), threading.Event()
+
+    def blocking() -> Iterator[int]:
+        blocked.set()
+        release.wait(20)
+        yield 1
+
+    endless = Endless()
+    both = {
+        "blocking": lambda: Result.stream(blocking()),
+        "other": lambda: Result.stream(endless.items(), cleanup_func=cleaned.set),
+    }
+    settings = {"stream_threads": 1, "close_timeout": 1.0}
+    async with serving(lambda kind: both[kind](), **settings) as app:
+        client = EventStreamClient(app)
+        try:
+            async with client.connect("/sse/S/run?kind=blocking") as stream:
+                await anext(stream)
+                await to_thread.run_sync(blocked.wait, 5)
+                async with client.connect("/sse/S/run?kind=other") as other:
+                    await anext(other)
+                assert await to_thread.run_sync(cleaned.wait, 5)
+                release.set()
+        finally:
+            release.set()
+
+
+@pytest.mark.parametrize("kind", ["plain", "async"])
+@pytest.mark.parametrize("steps", [1, 2])
+async def test_a_stream_ends_in_the_surroundings_of_its_call(kind: str, steps: int) -> None:
+    seen: list[tuple[str, App]] = []
+    cleaned = threading.Event()
+
+    def plain() -> Iterator[int]:
+        try:
+            while True:
+                yield 1
+        finally:
+            seen.append(("finally", current_app()))
+
+    async def asynchronous() -> AsyncIterator[int]:
+        try:
+            while True:
+                yield 1
+        finally:
+            seen.append(("finally", current_app()))
+
+    def cleanup() -> None:
+        seen.append(("cleanup", current_app()))
+        cleaned.set()
+
+    source = plain if kind == "plain" else asynchronous
+    async with serving(lambda: Result.stream(source(), cleanup_func=cleanup)) as app:
+        async with EventStreamClient(app).connect("/sse/S/run") as stream:
+            for _ in range(steps + 1):
+                await anext(stream)
+        assert await to_thread.run_sync(cleaned.wait, 5)
+    assert seen == [("finally", app), ("cleanup", app)]
+
+
+async def test_what_a_plain_generator_sets_in_its_context_stays_until_its_end() -> None:
+    variable: ContextVar[int] = ContextVar("variable", default=0)
+    reset = threading.Event()
+
+    def counting() -> Iterator[int]:
+        token = variable.set(10)
+        try:
+            while True:
+                variable.set(variable.get() + 1)
+                yield variable.get()
+        finally:
+            variable.reset(token)
+            reset.set()
+
+    async with serving(counting) as app:
+        async with EventStreamClient(app).connect("/sse/S/run") as stream:
+            await anext(stream)
+            assert [(await anext(stream)).data for _ in range(3)] == ["11", "12", "13"]
+        assert await to_thread.run_sync(reset.wait, 5)
 
 
 async def test_a_plain_generator_is_closed_where_it_stands() -> None:

@@ -13,12 +13,13 @@ from collections.abc import (
     Iterator,
     Mapping,
 )
+from contextvars import Context, copy_context
 from typing import Any
 
 import anyio
 from anyio import CapacityLimiter, to_thread
 
-from pegboard import Result
+from pegboard import CallContext, Result, call_context
 
 __all__ = ["Stream"]
 
@@ -34,21 +35,36 @@ class Stream:
     Items come from an asynchronous generator, iterator or iterable; from a plain one, which runs
     in worker threads; or there is a single item.
 
+    A plain generator keeps one context from its first item to its end, as it would in a loop: what
+    it sets in a context variable it finds again, and can reset.
+
     Args:
         result: A result of type `stream`.
-        limiter: Bounds the worker threads.
+        context: Surroundings of the call that made it: generator and clean-up end in them.
+        limiter: Bounds the worker threads of generators.
+        closers: Bounds those that close generators and clean up, which have to find one also
+            where generators that block have taken all the others.
         close_timeout: Seconds that the generator and the clean-up get each to end.
     """
 
     def __init__(
-        self, result: Result[Any], *, limiter: CapacityLimiter, close_timeout: float
+        self,
+        result: Result[Any],
+        context: CallContext,
+        *,
+        limiter: CapacityLimiter,
+        closers: CapacityLimiter,
+        close_timeout: float,
     ) -> None:
         payload: Mapping[str, Any] = result.result.data or {}
         self.content_type = str(payload.get("content_type") or "text/event-stream")
         self.headers: Mapping[str, str] = payload.get("headers") or {}
         self.filename: str | None = payload.get("filename")
         self.is_blocking = False
+        self._context = context
+        self._thread_context: Context | None = None
         self._limiter = limiter
+        self._closers = closers
         self._close_timeout = close_timeout
         self._closed = False
         self._cleanup: Any = getattr(result, "cleanup", None)
@@ -76,7 +92,21 @@ class Stream:
         if isinstance(source, Collection):
             return _inline(source)
         self.is_blocking = True
-        return _threaded(iter(source), self._limiter)
+        return self._threaded(iter(source))
+
+    async def _threaded(self, iterator: Iterator[Any]) -> AsyncIterator[Any]:
+        while True:
+            item = await to_thread.run_sync(
+                self._in_context, next, iterator, _END, limiter=self._limiter
+            )
+            if item is _END:
+                return
+            yield item
+
+    def _in_context(self, function: Callable[..., Any], *args: Any) -> Any:
+        if self._thread_context is None:  # copied in the worker thread, where no event loop runs
+            self._thread_context = copy_context()
+        return self._thread_context.run(function, *args)
 
     async def aclose(self) -> None:
         """Close the generator and run the clean-up; both happen once, whatever fails in them.
@@ -86,12 +116,14 @@ class Stream:
         if self._closed:
             return
         self._closed = True
+        token = call_context.set(self._context)
         try:
             with anyio.CancelScope(shield=True):
                 await self._step("closing the generator", self._close_source)
                 if self._cleanup is not None:
                     await self._step("cleanup_func", self._clean_up)
         finally:
+            call_context.reset(token)
             if self._release is not None:
                 self._release()
 
@@ -113,7 +145,7 @@ class Stream:
         elif inspect.iscoroutine(source):
             source.close()
         elif self.is_blocking and hasattr(source, "close"):
-            await to_thread.run_sync(source.close, limiter=self._limiter)
+            await to_thread.run_sync(self._in_context, source.close, limiter=self._closers)
 
     async def _clean_up(self) -> None:
         cleanup = self._cleanup
@@ -122,7 +154,7 @@ class Stream:
         elif inspect.iscoroutinefunction(cleanup) or inspect.isasyncgenfunction(cleanup):
             answer = cleanup()
         else:
-            answer = await to_thread.run_sync(cleanup, limiter=self._limiter)
+            answer = await to_thread.run_sync(cleanup, limiter=self._closers)
         if inspect.isasyncgen(answer):
             async for _ in answer:
                 pass
@@ -141,12 +173,4 @@ async def _single(item: Any) -> AsyncIterator[Any]:
 
 async def _inline(items: Collection[Any]) -> AsyncIterator[Any]:
     for item in items:
-        yield item
-
-
-async def _threaded(iterator: Iterator[Any], limiter: CapacityLimiter) -> AsyncIterator[Any]:
-    while True:
-        item = await to_thread.run_sync(next, iterator, _END, limiter=limiter)
-        if item is _END:
-            return
         yield item

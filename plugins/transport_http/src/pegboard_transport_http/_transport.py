@@ -71,6 +71,7 @@ class HttpTransport:
             smallest=settings.compress_from, level=settings.compress_level
         )
         self._threads = CapacityLimiter(settings.stream_threads)
+        self._closers = CapacityLimiter(settings.stream_threads)
         self._generation = app.generation(NAME)
         self._api: dict[str, Endpoint] = {}
         self._sse: dict[str, Endpoint] = {}
@@ -193,7 +194,13 @@ class HttpTransport:
         await exchange.respond(response)
 
     async def _deliver(self, exchange: Exchange, result: Result[Any], context: CallContext) -> None:
-        stream = Stream(result, limiter=self._threads, close_timeout=self.settings.close_timeout)
+        stream = Stream(
+            result,
+            context,
+            limiter=self._threads,
+            closers=self._closers,
+            close_timeout=self.settings.close_timeout,
+        )
         try:
             if not stream.is_event_stream:
                 self._check_accept(exchange)
