@@ -167,6 +167,17 @@ async def test_a_plugin_may_answer_in_place_of_an_export() -> None:
     assert ("POST", "/api/P/echo", {"a": 1}) in maintenance.seen
 
 
+async def test_what_is_wrong_with_a_query_is_said_before_a_plugin_is_asked() -> None:
+    maintenance = Maintenance()
+    async with new_app(maintenance, max_fields=3) as app:
+        client = HttpClient(app)
+        for path in ("/api/P/get", "/api/P/nothing"):
+            answer = await client.get(f"{path}?size=%ff")
+            assert (answer.status, "not UTF-8" in answer.text) == (400, True)
+            assert (await client.get(f"{path}?a=1&b=2&c=3&d=4")).status == 413
+    assert maintenance.seen == []
+
+
 @pytest.mark.parametrize(
     "path", ["/api/P/get", "/api/P/nothing", "/sse/P/get", "/", "/docs", "/health", "/openapi.json"]
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pegboard import CallContext, Connection, Request, RequestData
-from pegboard_transport_http._input import MULTIPART, decode_body
+from pegboard_transport_http._input import MULTIPART, check_fields, decode_body, query_values
 from pegboard_transport_http._media_type import parse_media_type
 
 if TYPE_CHECKING:
@@ -60,6 +60,9 @@ class Interception:
     async def _request(
         self, scope: Scope, fields: Fields, receive: Receive
     ) -> tuple[RequestData, Receive]:
+        max_fields = self._transport.settings.max_fields
+        check_fields(scope["query_string"], max_fields)
+        query_values(scope["query_string"])  # whoever is asked can read it then
         session = await self._transport.app.access.session(Connection(scope))
         request = RequestData(Request.from_scope(scope), session)
         media_type = parse_media_type(fields.get(b"content-type"))
@@ -72,7 +75,6 @@ class Interception:
         finally:
             if begun[2] is not None:
                 begun[2].close()
-        max_fields = self._transport.settings.max_fields
         content = decode_body(body, media_type, max_fields=max_fields)
         request.request.body, request.request.form_data = content.body, content.form
         return request, _replay(body, receive)
