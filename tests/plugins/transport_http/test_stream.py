@@ -353,6 +353,35 @@ async def test_what_a_plain_generator_sets_in_its_context_stays_until_its_end() 
         assert await to_thread.run_sync(reset.wait, 5)
 
 
+@pytest.mark.parametrize(
+    ("settings", "status", "says"),
+    [
+        ({"max_streams": 1}, 503, "1 streams are open"),
+        ({"max_streams_per_client": 1}, 429, "1 streams of this client are open"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/sse/S/run", "/api/S/run"])
+async def test_one_stream_too_many_is_refused_and_told_when_to_come_back(
+    settings: dict[str, int], status: int, says: str, path: str
+) -> None:
+    opened: list[Endless] = []
+
+    def open_one() -> Result[Any]:
+        opened.append(Endless())
+        return opened[-1].stream()
+
+    async with serving(open_one, retry=7.0, **settings) as app:
+        async with EventStreamClient(app).connect(path) as stream:
+            await anext(stream)
+            refused = await HttpClient(app).get(path)
+            assert (refused.status, says in refused.text) == (status, True)
+            assert refused.headers.retry_after == "7"
+        await opened[0].cleaned.wait()
+        assert opened[1].log == ["cleanup"]
+        while (await HttpClient(app).head(path)).status != 200:
+            await anyio.lowlevel.checkpoint()
+
+
 async def test_a_plain_generator_is_closed_where_it_stands() -> None:
     closed = anyio.Event()
     token = anyio.lowlevel.current_token()

@@ -31,6 +31,7 @@ from pegboard_transport_http._refusal import (
 )
 from pegboard_transport_http._render import render
 from pegboard_transport_http._stream import Stream
+from pegboard_transport_http._stream_limit import StreamLimit, address_of
 
 if TYPE_CHECKING:
     from pegboard import App, Binding, CallContext, Slot
@@ -71,6 +72,7 @@ class HttpTransport:
             smallest=settings.compress_from, level=settings.compress_level
         )
         self._threads = CapacityLimiter(settings.stream_threads)
+        self._limit = StreamLimit(settings)
         self._closers = CapacityLimiter(settings.stream_threads)
         self._generation = app.generation(NAME)
         self._api: dict[str, Endpoint] = {}
@@ -194,6 +196,7 @@ class HttpTransport:
         await exchange.respond(response)
 
     async def _deliver(self, exchange: Exchange, result: Result[Any], context: CallContext) -> None:
+        client = address_of(exchange.scope)
         stream = Stream(
             result,
             context,
@@ -204,6 +207,7 @@ class HttpTransport:
         try:
             if not stream.is_event_stream:
                 self._check_accept(exchange)
+            self._limit.check(client)
             delivery = Delivery(exchange, stream, context, self.settings)
         except BaseException:
             await stream.aclose()
@@ -213,7 +217,8 @@ class HttpTransport:
         try:
             if self.app.stopping.is_set():
                 delivery.end()
-            await delivery.run()
+            with self._limit.counted(client):
+                await delivery.run()
         finally:
             self._generation.leases -= 1
             self.deliveries.discard(delivery)

@@ -41,8 +41,11 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         heartbeat: Time between comments on a silent event stream, which tell proxies and clients
             that it lives.
         retry: Time after which the clients of an event stream shall come back when the server
-            stops.
+            stops, or has too many streams.
         close_timeout: Time that generators and their clean-up get to end.
+        max_streams: Streams that are open at once; more are refused with 503.
+        max_streams_per_client: The same for one client address, with 429; 0 for no such limit:
+            behind a proxy all clients have the proxy's address.
         stream_threads: Most plain generators that run at once, each in a worker thread.
         compress_from: Smallest body that is compressed; None compresses nothing.
         compress_level: Level of gzip, from 1 (fast) to 9 (small).
@@ -75,6 +78,8 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     heartbeat: Seconds = 15.0
     retry: Seconds = 3.0
     close_timeout: Seconds = 5.0
+    max_streams: Count = 10_000
+    max_streams_per_client: Size = 0
     stream_threads: Count = 64
     compress_from: Size | None = 4 * KIB
     compress_level: Annotated[int, msgspec.Meta(ge=1, le=9)] = 5
