@@ -11,12 +11,16 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from pegboard import App
 from pegboard._binding import Binding
+from pegboard._catalogue import KNOWN_COMMANDS, OFFICIAL_PLUGINS
 from pegboard._cli.arguments import read_arguments
 from pegboard._cli.root import root
 from pegboard._cli.scaffold import new_mod
+from pegboard._discovery import find_plugins
+from pegboard._serving.advice import advice
 from pegboard._serving.workers import Delay
-from pegboard.errors import ConflictError, InputError
+from pegboard.errors import ConflictError, InputError, MissingPluginError
 
 MOD = """
 from typing import Annotated
@@ -161,6 +165,14 @@ def test_a_mod_that_failed_says_why_when_it_is_called(run, project):
     assert "importlib" not in done.stderr
 
 
+def test_a_call_says_in_a_line_what_other_mods_are_not_there(run, project):
+    (project / "mods" / "broken.py").write_text("import nothing_like_this\n")
+    done = run("call", "desk.add", "a=1", "b=2")
+    assert (done.returncode, done.stdout) == (0, "3\n")
+    assert re.search(r"mod broken: .*broken\.py:1: .*nothing_like_this", done.stderr)
+    assert "Traceback" not in done.stderr
+
+
 def test_a_closed_standard_output_is_no_crash(project):
     command = f"{sys.executable} -m pegboard mods >&-"
     done = subprocess.run(
@@ -246,6 +258,57 @@ def test_config_show_gives_each_value_with_its_origin(run, project):
     assert found["serve.host"]["origin"] == "default"
     assert "plugins.server_uvicorn.keep_alive" in found
     assert found["mods.allow"]["value"] == ["desk", "broken", "hello"]
+
+
+def test_config_show_names_the_plugin_whose_section_is_wrong(run, project):
+    with (project / "pegboard.toml").open("a") as manifest:
+        manifest.write("[plugins.server_uvicorn]\nkeep_alvie = 9\n")
+    done = run("config", "show")
+    assert done.returncode == 1
+    assert "serve.port" in done.stdout
+    assert "error: plugin server_uvicorn: unknown setting" in done.stderr
+    assert "did you mean keep_alive?" in done.stderr
+    assert run("config", "show", "--json").returncode == 1
+
+
+def test_serve_says_in_a_sentence_which_setting_of_a_plugin_is_wrong(run, project):
+    with (project / "pegboard.toml").open("a") as manifest:
+        manifest.write("[plugins.transport_http]\nmax_body = -1\n")
+    done = run("serve", "--port", "0")
+    assert done.returncode == 1
+    assert "error: plugin transport_http: setting plugins.transport_http.max_body" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("plugins", "is_told"), [(["server_uvicorn"], True), (["transport_http"], False)]
+)
+async def test_who_has_no_transport_is_told_so_at_the_start(plugins, is_told):
+    async with App(plugins=plugins, mods=[]) as app:
+        told = [each for each in advice(app) if "pip install pegboard-transport-http" in each]
+    assert bool(told) == is_told
+
+
+def test_a_section_for_a_plugin_that_is_not_there_asks_for_the_one_that_was_meant(run, project):
+    with (project / "pegboard.toml").open("a") as manifest:
+        manifest.write("[plugins.transport_htp]\n")
+    done = run("plugins")
+    assert done.returncode == 1
+    assert done.stderr.endswith("; did you mean transport_http?\n")
+
+
+@pytest.mark.parametrize(("command", "plugin"), sorted(KNOWN_COMMANDS.items()))
+def test_a_command_of_a_plugin_that_is_not_installed_says_so(monkeypatch, command, plugin):
+    monkeypatch.setattr("pegboard._cli.root.find_plugins", list)
+    distribution = f"pegboard-{plugin.replace('_', '-')}"
+    with pytest.raises(MissingPluginError, match=f"pegboard {command} needs .* {distribution}$"):
+        CliRunner().invoke(root, [command, "--help"], catch_exceptions=False)
+
+
+def test_the_commands_of_plugins_that_may_not_be_there_are_those_of_ours():
+    ours = [each for each in find_plugins() if each.name in OFFICIAL_PLUGINS and each.manifest]
+    assert {name: each.name for each in ours for name in each.manifest.commands} == KNOWN_COMMANDS
 
 
 @pytest.mark.parametrize("command", ["mods", "plugins", "doctor", "config show", "test", "call"])

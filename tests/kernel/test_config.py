@@ -114,6 +114,7 @@ def test_a_variable_that_is_not_set_is_an_error_with_its_place(tmp_path):
     ("text", "environment", "complaint"),
     [
         ("[serve]\nprot = 1", {}, r"unknown setting serve\.prot \(from .*pegboard\.toml\); .*port"),
+        ("[serve]\nprot = 1", {}, r"; did you mean port\?"),
         ("", {"PEGBOARD_SERVE__PROT": "1"}, r"serve\.prot \(from environment PEGBOARD_SERVE__PROT"),
         ("[serve]\nport = 70000", {}, r"setting serve\.port \(from .*pegboard\.toml\): Expected"),
         ("", {"PEGBOARD_SERVE__PORT": "high"}, r"serve\.port \(from environment PEGBOARD_SERVE"),
@@ -145,6 +146,7 @@ def test_a_manifest_that_cannot_be_right_is_an_error(tmp_path, text, environment
     ("text", "environment", "complaint"),
     [
         ("alow = ['x']", {}, r"unknown setting {}\.alow \(from .*pegboard\.toml\); known: allow"),
+        ("alow = ['x']", {}, r"did you mean allow\?"),
         ("dney = 'x'", {}, r"unknown setting {}\.dney"),
         ("allow = 'x'", {}, r"setting {}\.allow \(from .*pegboard\.toml\): Expected"),
         ("", {"PEGBOARD_{}__ALOW": "x"}, r"{}\.alow \(from environment PEGBOARD_"),

@@ -249,9 +249,12 @@ async def test_exit_functions_run_once_nobody_can_call_the_mod_and_a_failing_one
 @pytest.mark.parametrize(
     ("source", "complaint"),
     [
-        ("@export(mod_name=5)\ndef f(): ...", "@export: "),
-        ("@export(level='high')\ndef f(): ...", "@export: "),
-        ("@export(api_methods=['TELEPORT'])\ndef f(): ...", "@export: "),
+        ("@export(mod_name=5)\ndef f(): ...", "@export(mod_name=...): Expected `str"),
+        ("@export(level='high')\ndef f(): ...", "@export(level=...): Expected `int"),
+        (
+            "@export(api_methods=['TELEPORT'])\ndef f(): ...",
+            "@export(api_methods[0]=...): Invalid",
+        ),
         ("@export\ndef f(): ...", "with parentheses"),
         ("@export(colour='red')\ndef f(): ...", "'colour'"),
         ("@export()\ndef f(a: 'Nowhere'): ...", "TYPE_CHECKING"),

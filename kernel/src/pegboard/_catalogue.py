@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["KNOWN_ATTRIBUTES", "KNOWN_OPTIONS", "OFFICIAL_PLUGINS"]
+__all__ = ["KNOWN_ATTRIBUTES", "KNOWN_COMMANDS", "KNOWN_OPTIONS", "OFFICIAL_PLUGINS"]
 
 OFFICIAL_PLUGINS = frozenset(
     {
@@ -45,6 +45,18 @@ KNOWN_OPTIONS = {
     "websocket_handler": "pegboard-transport-ws",
 }
 """`@export` keywords of plugins that may not be there."""
+
+KNOWN_COMMANDS = {
+    "backup": "files",
+    "client": "web_client",
+    "files": "files",
+    "jobs": "jobs",
+    "outbox": "storage_cloud",
+    "storage": "storage",
+    "users": "auth",
+    "worker": "jobs",
+}
+"""Commands of plugins that may not be there."""
 
 KNOWN_ATTRIBUTES = {
     "cache": "pegboard-caching",

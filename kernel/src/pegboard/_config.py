@@ -20,7 +20,7 @@ import msgspec
 from pegboard._secret import masked
 from pegboard.errors import ConfigError
 
-__all__ = ["AccessSettings", "AppSettings", "Config", "Setting", "load_config"]
+__all__ = ["AccessSettings", "AppSettings", "Config", "Setting", "did_you_mean", "load_config"]
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -128,8 +128,8 @@ class Config:
         for key in values:
             if key not in known:
                 place = f"{name}.{key}"
-                origin = self.origin(place)
-                msg = f"unknown setting {place} (from {origin}); known: {_names(known)}"
+                what = f"unknown setting {place} (from {self.origin(place)})"
+                msg = f"{what}; known: {_names(known)}{did_you_mean(key, known)}"
                 raise ConfigError(msg)
         try:
             settings = msgspec.convert(self._typed(name, values, known), kind)
@@ -194,6 +194,7 @@ class Config:
                 msg = (
                     f"section plugins.{key} (from {self.origin(f'plugins.{key}')}) is for a plugin "
                     f"that is not installed; installed: {_names(known) or 'none'}"
+                    f"{did_you_mean(key, known)}"
                 )
                 raise ConfigError(msg)
 
@@ -270,6 +271,14 @@ def load_config(
             msg = f"unknown section {section!r} (from {origin}); known: {_names(ROOT_SECTIONS)}"
             raise ConfigError(msg)
     return Config(values, origins, _advice(environment))
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return the end of a sentence that asks for the name which was meant, if one is close."""
+    from difflib import get_close_matches  # for who has made a mistake only
+
+    close = get_close_matches(name, sorted(known), n=1)
+    return f"; did you mean {close[0]}?" if close else ""
 
 
 def _advice(environment: Iterable[str]) -> Iterator[str]:

@@ -278,7 +278,8 @@ def _split(keywords: dict[str, Any]) -> tuple[ExportOptions, dict[str, Any]]:
     try:
         options = msgspec.convert(own, ExportOptions)
     except msgspec.ValidationError as error:
-        msg = f"@export: {error}"
+        text, _, key = str(error).partition(" - at `$.")
+        msg = f"@export({key.rstrip('`')}=...): {text}" if key else f"@export: {text}"
         raise ConfigError(msg) from error
     rest = {name: value for name, value in keywords.items() if name not in fields}
     return msgspec.structs.replace(options, **callables), rest

@@ -21,7 +21,7 @@ from pegboard._pipeline import compile_call
 from pegboard._reference import loading
 from pegboard._registry import Generation, Staged
 from pegboard._scope import Scope
-from pegboard.errors import LoadError, NotFoundError, PegboardError
+from pegboard.errors import ConfigError, LoadError, NotFoundError, PegboardError, PluginError
 
 if TYPE_CHECKING:
     from pegboard._app import App
@@ -178,7 +178,9 @@ class ModHost:
             )
             if is_fatal:
                 raise
-            _logger.error("%s", reason, exc_info=error.__cause__)  # noqa: TRY400 - only the cause
+            cause = error.__cause__
+            is_told = isinstance(cause, (ConfigError, PluginError)) or self._app.brief
+            _logger.error("%s", reason, exc_info=None if is_told else cause)  # noqa: TRY400 - only the cause
         else:
             self.status[candidate.name] = ModStatus(candidate=candidate, state="active")
 

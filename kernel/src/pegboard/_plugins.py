@@ -13,7 +13,9 @@ import msgspec
 import pluggy
 
 from pegboard._catalogue import KNOWN_OPTIONS, OFFICIAL_PLUGINS
+from pegboard._config import did_you_mean
 from pegboard._discovery import PluginCandidate, find_plugins, in_process_plugin
+from pegboard._export import ExportOptions
 from pegboard._registry import Generation
 from pegboard._scope import Scope, registering
 from pegboard.errors import ConfigError, MissingPluginError, PegboardError, PluginError
@@ -266,6 +268,7 @@ class PluginView:
         if distribution is None:
             return ConfigError(
                 f"@export does not know the keyword {key!r}, and no active plugin declares it"
+                f"{did_you_mean(key, self._known_keywords())}"
             )
         name = distribution.removeprefix("pegboard-").replace("-", "_")
         status = self._status.get(name)
@@ -274,6 +277,12 @@ class PluginView:
         return PluginError(
             f"@export({key}=...) needs plugin {name}, which is {status.state}: {status.reason}"
         )
+
+    def _known_keywords(self) -> set[str]:
+        known = {*ExportOptions.__struct_fields__, *KNOWN_OPTIONS}
+        for active in self.active.values():
+            known.update(active.options.__struct_fields__ if active.options else ())
+        return known
 
 
 class PluginHost:
@@ -349,6 +358,15 @@ class PluginHost:
         if state != "off":
             _logger.error("plugin %s is left out: %s", candidate.name, reason)
 
+    def misconfigured(self) -> list[str]:
+        """Return what is wrong with the settings of plugins, a sentence for each of these."""
+        found: list[str] = []
+        for name, status in self.status.items():
+            kind, _, text = status.reason.partition(": ")
+            if status.state == "failed" and kind == ConfigError.__name__:
+                found.append(f"plugin {name}: {text}")
+        return found
+
     async def activate(self, candidate: PluginCandidate, *, is_fatal: bool) -> None:
         """Import a plugin, read its settings and enter its lifespan.
 
@@ -369,7 +387,11 @@ class PluginHost:
             if is_fatal:
                 msg = f"plugin {candidate.name} failed: {reason}"
                 raise PluginError(msg) from error
-            _logger.exception("plugin %s failed and is left out", candidate.name)
+            is_told = isinstance(error, (ConfigError, PluginError)) or self._app.brief
+            cause = None if is_told else error  # what a sentence says needs no traceback
+            _logger.error(  # noqa: TRY400 - hence not always
+                "plugin %s failed and is left out: %s", candidate.name, reason, exc_info=cause
+            )
 
     async def _activate(self, candidate: PluginCandidate, scope: Scope) -> None:
         name, app = candidate.name, self._app

@@ -112,16 +112,23 @@ def config() -> None:
 @config.command()
 @project
 @as_json
-def show(project: Path, *, as_json: bool) -> None:
-    """Print each setting with its value and where that comes from; secrets are hidden."""
-    found = with_app(project, _settings)
+@click.pass_context
+def show(context: click.Context, project: Path, *, as_json: bool) -> None:
+    """Print each setting with its value and where that comes from; secrets are hidden.
+
+    A plugin whose section is wrong has none: that is said on standard error, and the status is 1.
+    """
+    found, wrong = with_app(project, _settings)
     if as_json:
         click.echo(envelope_of({"settings": found}))
-        return
-    show_table(
-        ("setting", "value", "from"),
-        [(each["name"], _shown(each["value"]), each["origin"]) for each in found],
-    )
+    else:
+        show_table(
+            ("setting", "value", "from"),
+            [(each["name"], _shown(each["value"]), each["origin"]) for each in found],
+        )
+    for each in wrong:
+        click.secho(f"error: {each}", fg="red", err=True)
+    context.exit(1 if wrong else 0)
 
 
 @click.command()
@@ -182,14 +189,15 @@ async def _plugins(app: App) -> list[dict[str, Any]]:
     ]
 
 
-async def _settings(app: App) -> list[dict[str, Any]]:
+async def _settings(app: App) -> tuple[list[dict[str, Any]], list[str]]:
     from pegboard.contracts.server import ServeSettings
 
     app.config.section("serve", ServeSettings)
-    return [
+    found = [
         {"name": each.name, "value": each.value, "origin": each.origin}
         for each in app.config.settings()
     ]
+    return found, app.plugins.misconfigured()
 
 
 def _shown(value: Any) -> str:

@@ -7,6 +7,7 @@ import sys
 import click
 
 from pegboard import __version__
+from pegboard._catalogue import KNOWN_COMMANDS
 from pegboard._cli.call import call
 from pegboard._cli.check import check
 from pegboard._cli.inspect import config, doctor, mods, plugins
@@ -14,7 +15,7 @@ from pegboard._cli.make import completion, new, test
 from pegboard._cli.reload import reload
 from pegboard._cli.serve import serve
 from pegboard._discovery import PluginCandidate, find_plugins
-from pegboard._plugins import HookCaller
+from pegboard._plugins import HookCaller, missing_plugin
 
 __all__ = ["Root", "root"]
 
@@ -37,6 +38,19 @@ class Root(click.Group):
             return own
         candidate = _offered().get(cmd_name)
         return None if candidate is None else _load(candidate, cmd_name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that is asked for.
+
+        Raises:
+            MissingPluginError: If a plugin of ours that is not installed has it.
+        """
+        name = args[0]
+        if name in KNOWN_COMMANDS and name not in _offered():
+            raise missing_plugin(f"pegboard {name}", KNOWN_COMMANDS[name])
+        return super().resolve_command(ctx, args)
 
 
 @click.group(

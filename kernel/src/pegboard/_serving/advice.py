@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
+from pegboard._config import did_you_mean
 from pegboard._discovery import find_mods, misnamed_mods
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def advice(app: App) -> list[str]:
     Args:
         app: The app, started.
     """
-    return [*app.config.advice, *_unknown_names(app), *_misnamed(app)]
+    return [*app.config.advice, *_unknown_names(app), *_misnamed(app), *_unreachable(app)]
 
 
 def _unknown_names(app: App) -> Iterator[str]:
@@ -43,12 +43,16 @@ def _unknown(app: App, setting: str, names: Iterable[str], known: Iterable[str])
     known = set(known)
     for name in names:
         if name not in known:
-            close = get_close_matches(name, known, n=1)
-            hint = f"; did you mean {close[0]}?" if close else ""
-            origin = app.config.origin(setting)
-            yield f"{setting} (from {origin}) names {name!r}, which is not here{hint}"
+            place = f"{setting} (from {app.config.origin(setting)})"
+            yield f"{place} names {name!r}, which is not here{did_you_mean(name, known)}"
 
 
 def _misnamed(app: App) -> Iterator[str]:
     for each in misnamed_mods(app.project):
         yield f"{each.path} is no mod: {each.problem}"
+
+
+def _unreachable(app: App) -> Iterator[str]:
+    if not app.hooks.implementations("asgi_routes"):
+        what = "no plugin serves an address, so that all are answered with 503"
+        yield f"{what}: pip install pegboard-transport-http"

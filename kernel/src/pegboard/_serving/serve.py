@@ -231,10 +231,8 @@ def _refuse_misconfigured(app: App) -> None:
     Raises:
         ConfigError: If there is one.
     """
-    for name, status in app.plugins.status.items():
-        kind, _, text = status.reason.partition(": ")
-        if status.state == "failed" and kind == ConfigError.__name__:
-            raise ConfigError(f"plugin {name}: {text}")
+    for each in app.plugins.misconfigured():
+        raise ConfigError(each)
 
 
 class _Process:
