@@ -8,6 +8,7 @@ import pytest
 from anyio import to_thread
 from click.testing import CliRunner
 
+from pegboard import App
 from pegboard._cli.root import root
 from pegboard.contracts.storage import FileKey
 from pegboard.errors import ConfigError
@@ -21,6 +22,11 @@ KEY = FileKey(scope="mod_data", owner="", mod="notes", name="today.data")
 
 def store_of(app, backend: str) -> CloudStore:
     return app.hooks.first("persist_file", app=app, file=KEY, backend=backend)
+
+
+def brief_app(project: Path, config) -> App:
+    """An app as `pegboard doctor` makes one."""
+    return App(project=project, plugins=["storage_cloud"], mods=[], config=config, brief=True)
 
 
 @pytest.fixture(params=["s3", "redis"])
@@ -69,6 +75,29 @@ def away(s3_backend: Backend, s3_server: S3Server):
             "retry_pause_max": 0.1,
         }
         yield proxy, {"plugins": {"storage_cloud": settings}}
+
+
+@pytest.mark.anyio
+async def test_an_app_for_one_command_asks_whether_its_service_is_there(tmp_path, away) -> None:
+    proxy, config = away
+    async with brief_app(tmp_path, config) as app:
+        (check,) = app.plugins.hooks.first("health", app=app)
+        assert (check.name, check.ok) == ("s3", False)
+        assert "not known to be away" not in check.detail
+    proxy.mend()
+    async with brief_app(tmp_path, config) as app:
+        (check,) = app.plugins.hooks.first("health", app=app)
+        assert check.ok, check.detail
+
+
+@pytest.mark.anyio
+async def test_a_bucket_that_is_not_there_is_told_to_who_asks(tmp_path, s3_backend) -> None:
+    settings = {**s3_backend.config["plugins"]["storage_cloud"], "s3_bucket": "no-such-bucket"}
+    config = {"plugins": {"storage_cloud": settings}}
+    async with brief_app(tmp_path, config) as app:
+        (check,) = app.plugins.hooks.first("health", app=app)
+        assert not check.ok
+        assert "no-such-bucket" in check.detail
 
 
 @pytest.mark.anyio

@@ -98,13 +98,18 @@ class Services:
             for store in self._stores.values():
                 group.start_soon(_deliver, store)
 
-    def checks(self) -> list[HealthCheck]:
-        """Return how each service is."""
+    def checks(self, *, ask: bool = False) -> list[HealthCheck]:
+        """Return how each service is.
+
+        Args:
+            ask: Ask each of them first; this blocks. Else the answer is what is known so far.
+        """
         failed = [
             HealthCheck(name=name, ok=False, detail=str(error))
             for name, error in self._problems.items()
         ]
-        return failed + [_check(name, store) for name, store in self._stores.items()]
+        check = _asked if ask else _check
+        return failed + [check(name, store) for name, store in self._stores.items()]
 
     def _open(self, name: str) -> CloudStore:
         settings = self._settings
@@ -143,6 +148,15 @@ async def _deliver(store: CloudStore) -> None:
         await anyio.sleep(max(store.wait, POLL))
 
 
+def _asked(name: str, store: CloudStore) -> HealthCheck:
+    try:
+        store.ask()
+    except PegboardError as error:
+        detail = _sentence(store.statistics(), found=str(error))
+        return HealthCheck(name=name, ok=False, detail=detail)
+    return _check(name, store)
+
+
 def _check(name: str, store: CloudStore) -> HealthCheck:
     state = store.statistics()
     return HealthCheck(
@@ -158,8 +172,8 @@ def _is_stuck(state: CloudStatistics) -> bool:
     return (datetime.now(UTC) - state.waiting_since).total_seconds() > STUCK
 
 
-def _sentence(state: CloudStatistics) -> str:
-    parts = ["away" if state.is_away else "not known to be away"]
+def _sentence(state: CloudStatistics, *, found: str = "") -> str:
+    parts = [found or ("away" if state.is_away else "not known to be away")]
     if state.waiting_since is not None:
         since = state.waiting_since.isoformat(timespec="seconds")
         parts.append(f"{state.waiting} writes wait in the outbox, the first since {since}")

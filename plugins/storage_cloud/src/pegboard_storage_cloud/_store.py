@@ -213,6 +213,15 @@ class CloudStore(Store):
             raise failure
         return True
 
+    def ask(self) -> None:
+        """Ask the service for something that costs little, to find out whether it answers.
+
+        Raises:
+            ConfigError: If the service may not be used as the settings say.
+            UnavailableError: If the service is away.
+        """
+        self._ask(lambda: self._remote.list("", after="", limit=1))
+
     def statistics(self) -> CloudStatistics:
         """Return how the service and its outbox are."""
         items = [] if self._outbox is None else self._outbox.items()

@@ -55,8 +55,11 @@ class StorageCloudPlugin:
 
     @hookimpl
     def health(self, app: App) -> Sequence[HealthCheck]:
-        """Say which service is away, how much waits for it, and whether there are conflicts."""
-        return self._services[app].checks()
+        """Say which service is away, how much waits for it, and whether there are conflicts.
+
+        An app for one command, such as that of `pegboard doctor`, has seen nothing yet: it asks.
+        """
+        return self._services[app].checks(ask=app.brief)
 
     @asynccontextmanager
     async def _serving(self, app: App) -> AsyncIterator[None]:
