@@ -2,6 +2,7 @@
 
 import sys
 import time
+from datetime import datetime
 
 import msgspec
 import pytest
@@ -322,6 +323,17 @@ async def test_a_key_gives_no_more_than_it_says_and_ends(app):
     assert record.scopes == ("Me.who",)
     assert (await browser.post("/auth/account/end-key", json={"id": record.id})).status == 200
     assert (await robot.get("/api/Me/who")).status == 401
+
+
+async def test_who_asks_for_a_key_is_told_what_it_gives(app):
+    ada = await make(app, "ada", 5)
+    browser = await signed_in(app, "ada")
+    asked = {"title": "robot", "level": 10, "days": 1, "scopes": ["Me.who"]}
+    made = await browser.post("/auth/account/add-key", json=asked)
+    granted = made.json()["result"]["data"]
+    (record,) = await accounts_of(app).keys(ada.uid)
+    assert (granted["id"], granted["level"], granted["scopes"]) == (record.id, 5, ["Me.who"])
+    assert datetime.fromisoformat(granted["ends"]).timestamp() == pytest.approx(record.expires_at)
 
 
 async def test_a_key_does_not_outgrow_its_account(app):

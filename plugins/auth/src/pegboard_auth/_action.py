@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -14,6 +15,7 @@ from pegboard_auth._address import LINK_PATH, link_url, local_path
 from pegboard_auth._admission import Tokens
 from pegboard_auth._cookie import DEVICE_LIFETIME
 from pegboard_auth._credential import Credential, Source, cookie_value, known_fields
+from pegboard_auth._opaque import Opaque
 from pegboard_auth._provider import Trip
 
 if TYPE_CHECKING:
@@ -318,7 +320,17 @@ class Actions:
             actor=visit.exchange.actor(session.user_id),
         )
         told = "This is the key. It is shown this once; keep it where others cannot read it:"
-        return Outcome(data={"key": key}, told=told, secret=key)
+        data = {"key": key, **await self._granted(session.user_id, key)}
+        return Outcome(data=data, told=told, secret=key)
+
+    async def _granted(self, uid: str, key: str) -> dict[str, Any]:
+        """Return what a new key gives, which may be less than was asked for."""
+        made = Opaque.parse(key, "pbk")
+        for each in await self._accounts.keys(uid):
+            if made is not None and each.id == made.id:
+                ends = each.expires_at and datetime.fromtimestamp(each.expires_at, UTC)
+                return {"id": each.id, "level": each.level, "scopes": each.scopes, "ends": ends}
+        return {}
 
     async def end_key(self, visit: Visit) -> Outcome:
         """Delete one of one's own API keys."""
