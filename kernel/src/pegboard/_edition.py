@@ -344,6 +344,12 @@ class Library:
             if purge or edition.unit.startswith(PROJECT_PREFIX):
                 self.leave(edition)
 
+    @staticmethod
+    def abandon() -> None:
+        """Wait no more for a build that may never end; the app stops, and makes no other."""
+        global _lock  # noqa: PLW0603 - whoever holds the one before gives back that one
+        _lock = RLock()
+
     def close(self) -> None:
         """Forget all editions."""
         for each in list(self.editions.values()):

@@ -13,7 +13,6 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from anyio import to_thread
 
 from pegboard._discovery import PROJECT_PREFIX, ModCandidate
 from pegboard._loader import rebuilt_mod, refresh_finders
@@ -313,7 +312,9 @@ class _Change:
             Exception: Whatever is wrong with it.
         """
         with loading(self._app):
-            self._build, loaded = await to_thread.run_sync(self._built)
+            names = ", ".join(self._part.names)
+            roots = [str(each.path.parent) for each in self._part.coming if each.path is not None]
+            self._build, loaded = await self._patience.execute(names, self._built, roots)
         for leaving in self.replaced.values():
             leaving.is_leaving = True
         mods = self._app.mods

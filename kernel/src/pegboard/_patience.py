@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+import sys
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
+from queue import Empty, SimpleQueue
+from threading import Thread
+from types import FrameType
+from typing import Any, Generic, TypeVar, cast
 
 import anyio
+from anyio import to_thread
 
 from pegboard.errors import LoadError
 
@@ -13,6 +21,13 @@ __all__ = ["Patience"]
 
 LONGEST_START = 30.0
 """Seconds that initial functions, or the lifespan of a plugin, may take in a reload."""
+
+LONGEST_QUIET = 5.0
+"""Seconds that the code of modules may be executed before that is said."""
+
+T = TypeVar("T")
+
+_logger = logging.getLogger("pegboard.reload")
 
 
 class Patience:
@@ -23,6 +38,7 @@ class Patience:
 
     def __init__(self) -> None:
         self._scopes: set[anyio.CancelScope] = set()
+        self._executions: set[_Execution[Any]] = set()
 
     @contextmanager
     def bounded(self, what: str) -> Iterator[None]:
@@ -49,3 +65,91 @@ class Patience:
         """End what is beginning now."""
         for each in self._scopes:
             each.cancel()
+
+    async def execute(self, what: str, work: Callable[[], T], roots: Collection[str]) -> T:
+        """Execute modules in a thread; say at which line they are if that takes long.
+
+        Args:
+            what: What is executed, for people.
+            work: Executes it.
+            roots: Folders, or parts of paths, that tell the new code from what it calls.
+
+        Raises:
+            LoadError: If it was abandoned.
+            Exception: What `work` raises.
+        """
+        execution = _Execution(what, work, roots)
+        self._executions.add(execution)
+        try:
+            return await to_thread.run_sync(execution.result)
+        finally:
+            self._executions.discard(execution)
+
+    def abandon(self) -> None:
+        """Leave modules that are being executed to themselves: no thread can be ended."""
+        for each in list(self._executions):
+            each.abandon()
+
+
+class _Execution(Generic[T]):
+    """Executes modules in a thread that nobody has to wait for, not even the end of the process."""
+
+    def __init__(self, what: str, work: Callable[[], T], roots: Collection[str]) -> None:
+        self._what = what
+        self._roots = roots
+        self._work: Callable[[], T] | None = work
+        self._answers: SimpleQueue[tuple[T | None, BaseException | None]] = SimpleQueue()
+        self._thread = Thread()
+
+    def result(self) -> T:
+        """Wait for it, in a thread; return what the work returns, or raise what it raises."""
+        context = copy_context()
+        name = f"new code of {self._what}"
+        self._thread = Thread(target=context.run, args=(self._run,), name=name, daemon=True)
+        self._thread.start()
+        try:
+            value, error = self._answers.get(timeout=LONGEST_QUIET)
+        except Empty:
+            text = (
+                "%s: its new code has been executed for %g s, and nothing is reloaded meanwhile%s"
+            )
+            _logger.warning(text, self._what, LONGEST_QUIET, self._place())
+            value, error = self._answers.get()
+        try:
+            if error is not None:
+                raise error
+            return cast("T", value)
+        finally:
+            del error  # which leads to this frame
+
+    def abandon(self) -> None:
+        """Let `result` raise, whether or not it has ended."""
+        msg = f"{self._what}: its new code was still being executed{self._place()}"
+        self._answers.put((None, LoadError(msg)))
+
+    def _run(self) -> None:
+        work, self._work = self._work, None  # an idle thread remembers what it ran last
+        if work is None:
+            return
+        try:
+            self._answers.put((work(), None))
+        except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
+            self._answers.put((None, error))
+
+    def _place(self) -> str:
+        """Say at which line it is, of the new code where that is known."""
+        frames = sys._current_frames()  # noqa: SLF001 - documented, for this purpose
+        innermost = frames.get(self._thread.ident or 0)
+        own = (each for each in _frames(innermost) if self._is_own(each.f_code.co_filename))
+        frame = next(own, innermost)
+        return f"; it is at {frame.f_code.co_filename}:{frame.f_lineno}" if frame else ""
+
+    def _is_own(self, filename: str) -> bool:
+        return any(each in filename for each in self._roots)
+
+
+def _frames(frame: FrameType | None) -> Iterator[FrameType]:
+    """Yield a frame and those that have called it."""
+    while frame is not None:
+        yield frame
+        frame = frame.f_back

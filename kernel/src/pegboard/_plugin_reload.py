@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from time import perf_counter
@@ -16,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import msgspec
-from anyio import to_thread
 
 from pegboard._discovery import reread
 from pegboard._edition import Library
@@ -248,7 +248,11 @@ class _Change:
             msg = f"plugin {each.name}: {reason}"
             raise PluginError(msg)
         with loading(self._app):
-            objects, self.loaded, self._build = await to_thread.run_sync(self._built, coming)
+            objects, self.loaded, self._build = await self._patience.execute(
+                ", ".join(each.name for each in coming),
+                partial(self._built, coming),
+                _roots(coming),
+            )
         names = {each.name for each in coming}
         return [each for each in ordered if each.name in names], objects
 
@@ -437,4 +441,9 @@ def _reason(error: BaseException, wanted: Wanted) -> str:
     """Say what went wrong, and at which line of the new code."""
     if isinstance(error, (LoadError, PluginError)):
         return str(error)
-    return placed(error, [f"/{each.unit}/" for each in wanted.coming if each.unit])
+    return placed(error, _roots(wanted.coming))
+
+
+def _roots(coming: Iterable[PluginCandidate]) -> list[str]:
+    """Return what the paths of the code of plugins have in them."""
+    return [f"/{each.unit}/" for each in coming if each.unit]

@@ -37,6 +37,9 @@ MANY_GENERATIONS = 32
 FIRST_ANSWERS = 0.025
 """Seconds that new code gets to give its first answers, before garbage of old code is collected."""
 
+LAST_WAIT = 2.0
+"""Seconds that new code which is being executed gets to end, when the app stops."""
+
 _logger = logging.getLogger("pegboard.reload")
 
 
@@ -54,7 +57,7 @@ class Reloader:
         self._patience = Patience()
         self._mods = ModReload(app, self._retire, self._patience)
         self._plugins = PluginReload(app, self._retire, self._patience)
-        self._is_closed = False
+        self._is_closed = self._is_abandoned = False
         self._retired: list[Retired] = []
         self._draining = 0
         self._sweeping = False
@@ -173,7 +176,8 @@ class Reloader:
                 outcome.generation,
                 outcome.seconds * 1000,
             )
-        self._app.hooks.all("reloaded", app=self._app, outcome=outcome)
+        if not self._is_abandoned:  # else the plugins are about to go
+            self._app.hooks.all("reloaded", app=self._app, outcome=outcome)
 
     # -- what is replaced ------------------------------------------------------------------
 
@@ -237,11 +241,18 @@ class Reloader:
         self._opened.set()
 
     async def close(self) -> None:
-        """Let a change that is on its way end, and begin no other."""
+        """Let a change that is on its way end, unless that takes long, and begin no other."""
         self._opened.set()
         self._patience.interrupt()
-        async with self._lock:
-            self._is_closed = True
+        with anyio.move_on_after(LAST_WAIT):
+            async with self._lock:
+                self._is_closed = True
+        if not self._is_closed:
+            self._is_closed = self._is_abandoned = True
+            self._patience.abandon()
+            self._app.library.abandon()
+            async with self._lock:
+                pass
 
     async def aclose(self) -> None:
         """Undo what old generations have registered, whatever still runs in them."""
