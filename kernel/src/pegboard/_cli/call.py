@@ -77,6 +77,8 @@ async def _call(
             raise
         except Exception as error:  # noqa: BLE001 - becomes the answer, and is logged
             return out.tell(failure(app, slot.export, error, args, kwargs), as_json=as_json)
+    if slot.export.answer_type is not None and not as_json and not result.is_error():
+        click.echo(result.info.help_text, err=True)  # what answers in its place says what it did
     app.run_tasks(result)
     return out.tell(result, as_json=as_json) if result.is_error() else 0
 

@@ -156,7 +156,8 @@ class BackupManager:
             progress: Told how far it is, now and then.
 
         Returns:
-            `name`, `restored` and `unchanged` (paths) and `failed` (each with `path` and `error`:
+            `name`, `restored` and `unchanged` (paths), `files` (how many of those that were
+            restored are neither folders nor links) and `failed` (each with `path` and `error`:
             files whose content is damaged; all others are restored).
 
         Raises:

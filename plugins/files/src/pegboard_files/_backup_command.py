@@ -115,7 +115,7 @@ def restore(
         done = _manager(place).restore_backup(
             name, target, paths=paths or None, overwrite=overwrite, progress=meter
         )
-    click.echo(f"{len(done['restored'])} restored, {len(done['unchanged'])} were there already")
+    click.echo(f"{done['files']} files restored, {len(done['unchanged'])} were there already")
     _report(done["failed"])
 
 

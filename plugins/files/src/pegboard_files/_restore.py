@@ -45,6 +45,7 @@ class Restore:
         self._is_forced = False
         self._new: set[str] = set()
         self._restored: list[str] = []
+        self._files = 0
         self._failed: list[dict[str, str]] = []
 
     def run(
@@ -72,6 +73,7 @@ class Restore:
         return {
             "name": name,
             "restored": self._restored,
+            "files": self._files,
             "unchanged": sorted(unchanged),
             "failed": self._failed,
         }
@@ -115,6 +117,7 @@ class Restore:
                 msg = f"{entry.path} was made by somebody else meanwhile; say overwrite"
                 raise ExistsError(msg) from error
         self._restored.append(entry.path)
+        self._files += entry.kind == "file"
 
     def _finish_folder(self, entry: FileEntry) -> None:
         with (

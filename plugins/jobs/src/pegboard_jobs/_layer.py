@@ -119,7 +119,8 @@ class BackgroundLayer:
                 job = await jobs.submit(export.address, arguments=named(*args, **kwargs))
             except PegboardError as error:
                 return Result.from_error(error)
-            return Result.ok(told(job), info="accepted: it will run")
+            where = "where the project is served, or in `pegboard worker`"
+            return Result.ok(told(job), info=f"accepted as job {job.number}: it will run {where}")
 
         return queued
 
