@@ -27,7 +27,7 @@ from pegboard._export import Exporter
 from pegboard._mods import ModHost
 from pegboard._offers import Offers
 from pegboard._plugins import PluginHost, current_stage, missing_plugin
-from pegboard._reference import get_app
+from pegboard._reference import get_app, is_loading
 from pegboard._registry import Registry, Slot
 from pegboard._reload import Reloader
 from pegboard._request import RequestData
@@ -399,13 +399,14 @@ class App(metaclass=_AppType):
         if self.is_running or self._is_within():
             return
         with self._starting:
-            if not self.is_running:
+            if not self.is_entered:
                 self._blocking = start_blocking(self)
 
     def _is_within(self) -> bool:
-        """Whether this is a call of this app, such as an initial function while it starts."""
+        """Whether the app starts, and this belongs to it: a mod's code or an initial function."""
         context = call_context.get(None)
-        return self.is_entered and context is not None and context.app is self
+        is_call = context is not None and context.app is self
+        return self.is_entered and (is_call or is_loading(self))
 
     def close(self) -> None:
         """Stop an app that `run` or `start` has started; nothing to do for any other."""

@@ -12,7 +12,7 @@ from pegboard._context import current_context
 if TYPE_CHECKING:
     from pegboard._app import App
 
-__all__ = ["get_app", "loading"]
+__all__ = ["get_app", "is_loading", "loading"]
 
 _loading: ContextVar[App] = ContextVar("pegboard_loading")
 
@@ -25,6 +25,11 @@ def loading(app: App) -> Iterator[None]:
         yield
     finally:
         _loading.reset(token)
+
+
+def is_loading(app: App) -> bool:
+    """Whether a mod of `app` is being loaded here."""
+    return _loading.get(None) is app
 
 
 class _AppReference:
