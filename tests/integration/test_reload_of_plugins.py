@@ -1,6 +1,7 @@
 """The shipped plugins are replaced in a process of its own.
 
-What other tests have imported of them would keep their old code alive, and they would go on with it.
+What other tests have imported of them would keep their old code alive, and those tests would go on
+with it.
 """
 
 import subprocess
