@@ -252,3 +252,17 @@ async def test_levels_of_exports_without_one_come_from_the_access_section(pegboa
         "Other.own": 10,
         "Other.plain": 5,
     }
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("open_prefix", "level"), [(False, 5), (True, 0)])
+async def test_a_name_opens_an_export_only_where_the_settings_say_so(
+    pegboard_app, open_prefix, level
+):
+    access = {"default_level": 5, "protected_modules": ["Guarded"], "open_prefix": open_prefix}
+    async with pegboard_app(config={"access": access}) as app:
+        for mod in ("Guarded", "Other"):
+            app.export(mod_name=mod, name="openDoor")(lambda: None)
+        app.export(mod_name="Other", name="open_named", level=1)(lambda: None)
+        levels = {each.address: each.required_level for each in app.registry}
+    assert levels == {"Guarded.openDoor": 5, "Other.openDoor": level, "Other.open_named": 1}

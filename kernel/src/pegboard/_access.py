@@ -55,6 +55,8 @@ class Access:
             return 0
         if declaration.mod in self.settings.protected_modules:
             return max(self.settings.default_level, 1)
+        if self.settings.open_prefix and declaration.name.lower().startswith("open"):
+            return 0
         return self.settings.default_level
 
     async def session(self, connection: Connection) -> Session:

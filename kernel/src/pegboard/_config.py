@@ -57,11 +57,14 @@ class AccessSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         default_level: Level of exports that name none; 0 opens them to everyone.
         open_modules: Mods whose exports without a level are open to everyone.
         protected_modules: Mods whose exports without a level need a signed-in caller.
+        open_prefix: Whether exports without a level whose name begins with `open` are open to
+            everyone, unless their mod is protected.
     """
 
     default_level: Annotated[int, msgspec.Meta(ge=0)] = 0
     open_modules: tuple[str, ...] = ()
     protected_modules: tuple[str, ...] = ()
+    open_prefix: bool = False
 
 
 class Selection(msgspec.Struct, frozen=True, kw_only=True):
