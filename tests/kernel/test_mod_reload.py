@@ -507,23 +507,28 @@ async def test_new_code_that_never_begins_is_given_up_when_the_next_change_comes
 
 
 async def test_new_code_that_does_not_end_is_named_with_its_line_and_delays_no_stop(
-    app, write, project, caplog, monkeypatch
+    app, write, project, monkeypatch
 ):
     monkeypatch.setattr("pegboard._patience.LONGEST_QUIET", 0.05)
     monkeypatch.setattr("pegboard._reload.LAST_WAIT", 0.05)
     gate = project / "gate"
     endless = f"import time, pathlib\nwhile not pathlib.Path({str(gate)!r}).exists():\n"
     path = write("a.py", "FINE = 1\n")
-    said = threading.Event()
+    said, told = threading.Event(), []
+
+    def tell(record):
+        told.append(record.getMessage())
+        said.set()
+
     handler = logging.Handler()
-    monkeypatch.setattr(handler, "emit", lambda _: said.set())
+    monkeypatch.setattr(handler, "emit", tell)
     monkeypatch.setattr(logging.getLogger("pegboard.reload"), "handlers", [handler])
     with anyio.fail_after(5):
         async with app:
             write("a.py", endless + "    time.sleep(0.001)\n")
             app.tasks.start_soon(app.reloader.follow, [path])
             await anyio.to_thread.run_sync(said.wait)
-            assert re.search(r"a: its new code .* at \S+a\.py:\d+", caplog.text)
+            assert re.search(r"a: its new code .* at \S+a\.py:\d+", told[0])
             (thread,) = [each for each in threading.enumerate() if each.name == "new code of a"]
     assert thread.daemon
     assert thread.is_alive()
