@@ -38,7 +38,8 @@ class Place(NamedTuple):
 
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Place]:
-    config = {"plugins": {"auth": {**CHEAP, "attempts_per_account": "1000/s"}}}
+    settings = {**CHEAP, "attempts_per_account": "1000/s", "sign_up": True}
+    config = {"plugins": {"auth": settings}}
     plugins = ["auth", "transport_http"]
     app = App("Board <1>", project=tmp_path, plugins=plugins, mods=[], config=config)
 
@@ -114,6 +115,23 @@ def test_signing_in_leads_back_and_what_is_wrong_is_said_where_it_is_read(
     page.fill("[name=password]", PASSWORD)
     page.press("Enter")
     page.wait_for("location.pathname === '/auth/users'")
+
+
+def test_somebody_unknown_makes_an_account(page: Page, place: Place) -> None:
+    page.goto(f"{place.address}/auth/sign-in")
+    page.click("a[href='/auth/sign-up']")
+    page.wait_for("location.pathname === '/auth/sign-up'")
+    page.fill("[name=name]", "Zoë")
+    page.fill("[name=password]", "short")
+    page.evaluate("document.querySelector('form').noValidate = true")
+    page.press("Enter")
+    page.wait_for("document.querySelector('[role=alert]')")
+    page.fill("[name=password]", PASSWORD)
+    page.press("Enter")
+    page.wait_for("location.pathname === '/auth/account'")
+    assert "Zoë" in page.text("h1")
+    assert status_of(page, place, "/api/notes/mine") == 200
+    assert status_of(page, place, "/auth/users") == 403
 
 
 def test_a_key_is_shown_once_and_a_session_that_was_ended_is_out(
