@@ -151,7 +151,6 @@ class App(metaclass=_AppType):
         self._states: dict[str, SimpleNamespace] = {}
         self._blocking: BlockingRunner | None = None
         self._starting = Lock()
-        self._is_running = False
 
     # -- starting and stopping -------------------------------------------------------------
 
@@ -207,7 +206,7 @@ class App(metaclass=_AppType):
         try:
             await group.__aexit__(None, None, None)
         finally:
-            self._group, self._is_running = None, False
+            self._group = None
 
     def _read_config(self) -> None:
         _, _, overrides, dev = self._requested
@@ -230,7 +229,6 @@ class App(metaclass=_AppType):
         for mod in self.mods.choose(mods, self.config.selection("mods")):
             await self.mods.load(mod, is_fatal=mods is not None)
         self.reloader.open()
-        self._is_running = True
 
     async def _stop(self) -> None:
         await self.reloader.close()
@@ -307,7 +305,7 @@ class App(metaclass=_AppType):
     @property
     def is_running(self) -> bool:
         """Whether the app has started, and not stopped."""
-        return self._is_running
+        return self._group is not None and self.started.is_set()
 
     @property
     def is_entered(self) -> bool:

@@ -206,11 +206,3 @@ async def test_the_output_of_a_parameter_is_replaced(
     assert digests[0][0] == digests[1][0]
     assert digests[0][1] != digests[1][1]
     assert len(await handler.get_job_files(job.uuid)) == 1
-
-
-async def test_a_change_of_a_status_is_printed_nowhere(
-    handler: AsyncDatabaseHandler, capfd: pytest.CaptureFixture[str]
-) -> None:
-    for outcome in (CPluginScript.SUCCEEDED, CPluginScript.FAILED):
-        await tracked(handler, outcome)
-    assert capfd.readouterr() == ("", "")

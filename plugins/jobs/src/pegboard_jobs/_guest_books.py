@@ -17,7 +17,7 @@ from pegboard_jobs._cancellations import Cancellations
 from pegboard_jobs._end import End
 from pegboard_jobs._identity import new_uuid
 from pegboard_jobs._later_progress import LaterProgress
-from pegboard_jobs._record import Job
+from pegboard_jobs._record import Job, unnumbered
 
 __all__ = ["GuestBooks"]
 
@@ -48,7 +48,7 @@ class GuestBooks:
             return _job(await self.store.create(draft))
         except UnavailableError as error:
             _logger.warning("job %r is recorded at its end: %s", draft.task_name, error)
-            return _unrecorded(draft)
+            return unnumbered(draft)
 
     def begin_blocking(self, draft: JobDraft) -> Job:
         """Do what `begin` does, from a worker thread of the app."""
@@ -115,23 +115,6 @@ class GuestBooks:
 
 def _job(record: JobRecord) -> Job:
     return Job(**{name: getattr(record, name) for name in record.__struct_fields__})
-
-
-def _unrecorded(draft: JobDraft) -> Job:
-    time = datetime.now(UTC)
-    return Job(
-        uuid=draft.uuid or new_uuid(),
-        project=draft.project,
-        number="",
-        parent=draft.parent,
-        task_name=draft.task_name,
-        title=draft.title or draft.task_name,
-        status=draft.status,
-        kind=draft.kind,
-        creation_time=time,
-        start_time=time,
-        owner=draft.owner,
-    )
 
 
 def _draft(job: Job) -> JobDraft:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable
-from datetime import UTC, datetime
 from threading import Lock
 from typing import Any
 from uuid import UUID
@@ -23,7 +22,7 @@ from pegboard_jobs._later_progress import LaterProgress
 from pegboard_jobs._liveness import LEASE, Liveness
 from pegboard_jobs._new_job import create
 from pegboard_jobs._pending import Pending
-from pegboard_jobs._record import Job, now
+from pegboard_jobs._record import Job, now, unnumbered
 from pegboard_jobs._runner_table import Runner
 from pegboard_jobs._store import RecordStore, this_process
 from pegboard_jobs._sweep import Sweeper
@@ -148,7 +147,7 @@ class Ledger:
     def _begun_later(self, draft: JobDraft, error: UnavailableError) -> Job:
         _logger.warning("job %r is recorded later: %s", draft.title or draft.task_name, error)
         self.record_later(create, draft, this_process())
-        return _job_of(draft)
+        return msgspec.structs.replace(unnumbered(draft), fence=1, attempt=1)
 
     async def end(self, end: Callable[[Changes], Job]) -> Job | None:
         """Record how a job has ended; if the store is away, as soon as it is back: then None.
@@ -281,22 +280,3 @@ def _begin(changes: Changes, draft: JobDraft, *, is_new: bool, look: Look | None
     if look is not None:
         look(changes)
     return job
-
-
-def _job_of(draft: JobDraft) -> Job:
-    time = datetime.now(UTC)
-    return Job(
-        uuid=draft.uuid or new_uuid(),
-        project=draft.project,
-        number="",
-        parent=draft.parent,
-        task_name=draft.task_name,
-        title=draft.title or draft.task_name,
-        status=draft.status,
-        kind=draft.kind,
-        creation_time=time,
-        start_time=time,
-        fence=1,
-        attempt=1,
-        owner=draft.owner,
-    )

@@ -11,12 +11,14 @@ from uuid import UUID
 import msgspec
 
 from pegboard.contracts.job import (
+    JobDraft,
     JobFailure,
     JobOrder,
     JobProgress,
     JobRecord,
     JobStatus,
 )
+from pegboard_jobs._identity import new_uuid
 
 __all__ = [
     "COLUMNS",
@@ -28,6 +30,7 @@ __all__ = [
     "moment",
     "now",
     "seconds",
+    "unnumbered",
 ]
 
 COLUMNS = (
@@ -52,6 +55,24 @@ class Job(JobRecord, frozen=True, kw_only=True):
 
     Status: ClassVar[type[JobStatus]] = JobStatus
     Evaluation: ClassVar[type[Evaluation]] = Evaluation
+
+
+def unnumbered(draft: JobDraft) -> Job:
+    """Return what a draft will be once a store that is away now has it: it has no number yet."""
+    begun = datetime.now(UTC)
+    return Job(
+        uuid=draft.uuid or new_uuid(),
+        project=draft.project,
+        number="",
+        parent=draft.parent,
+        task_name=draft.task_name,
+        title=draft.title or draft.task_name,
+        status=draft.status,
+        kind=draft.kind,
+        creation_time=begun,
+        start_time=begun,
+        owner=draft.owner,
+    )
 
 
 def job_of(row: tuple[Any, ...]) -> Job:
