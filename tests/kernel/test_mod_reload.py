@@ -100,6 +100,18 @@ async def test_a_save_that_changed_nothing_changes_nothing(app, write):
         assert app.mods.generations["a"].number == 1
 
 
+async def test_code_whose_source_is_written_while_it_is_executed_does_not_serve(app, write):
+    path = write("a.py", "@export()\ndef f(): return 1")
+    async with app:
+        more = "from pathlib import Path\nwith Path(__file__).open('a') as own: own.write('# more')"
+        write("a.py", f"{more}\n@export()\ndef f(): return 2")
+        assert await app.reloader.follow([path], unfinished=lambda _: False) == []
+        assert await value(app, "a.f") == 1
+        write("a.py", "@export()\ndef f(): return 3")
+        await app.reloader.follow([path], unfinished=lambda _: False)
+        assert await value(app, "a.f") == 3
+
+
 async def test_two_saves_of_one_size_at_one_time_are_both_seen(app, write):
     path = write("a.py", "@export()\ndef f(): return 0")
     async with app:

@@ -348,15 +348,18 @@ class _Change:
             raise
 
     def _refuse_halves(self, build: Build) -> None:
-        """Make sure that no source that was read is only half there.
+        """Make sure that all that was read is there to its end, and still what is there.
 
         Raises:
-            _UnfinishedError: If one is.
+            _UnfinishedError: If a source is being written, or was written since it was read.
         """
         is_half = self._unfinished
-        sources = [path for each in build.fresh.values() for path in each.sources]
+        if is_half is None:
+            return
+        editions = build.fresh.values()
+        sources = [path for each in editions for path in each.sources]
         sources += [each.path for each in self._part.coming if each.path is not None]
-        if is_half is not None and any(map(is_half, sources)):
+        if any(map(is_half, sources)) or any(each.differs() for each in editions):
             raise _UnfinishedError
 
     @property
