@@ -3,8 +3,8 @@
 import pytest
 
 from pegboard import App
+from pegboard._cli.selection import select
 from pegboard._discovery import find_plugins
-from pegboard._selection import select
 from pegboard.testing import HttpClient, retired
 
 pytestmark = pytest.mark.anyio

@@ -6,7 +6,9 @@ import msgspec
 import pytest
 
 from pegboard import App
+from pegboard._cli.setting import settings_of
 from pegboard._config import AppSettings, load_config
+from pegboard._serving.advice import forgotten_variables
 from pegboard.errors import ConfigError
 
 
@@ -27,7 +29,7 @@ def manifest(tmp_path, text):
 def test_without_anything_there_are_defaults():
     config = load_config(None, environment={})
     assert config.section("app", AppSettings) == AppSettings()
-    assert {each.origin for each in config.settings()} == {"default"}
+    assert {each["origin"] for each in settings_of(config)} == {"default"}
 
 
 def test_the_caller_wins_over_the_environment_and_that_over_the_manifest(tmp_path):
@@ -35,7 +37,7 @@ def test_the_caller_wins_over_the_environment_and_that_over_the_manifest(tmp_pat
     environment = {"PEGBOARD_SERVE__PORT": "2", "PEGBOARD_SERVE__HOST": "environment"}
     config = load_config(project, overrides={"serve": {"port": 3}}, environment=environment)
     assert config.section("serve", ServeLike) == ServeLike(port=3, host="environment", ratio=0.5)
-    origins = {each.name: each.origin for each in config.settings()}
+    origins = {each["name"]: each["origin"] for each in settings_of(config)}
     assert origins == {
         "serve.host": "environment PEGBOARD_SERVE__HOST",
         "serve.is_on": "default",
@@ -164,7 +166,7 @@ def test_a_selection_is_shown_with_its_origin_and_leaves_sections_of_plugins_alo
     environment = {"PEGBOARD_PLUGINS__DENY": "b, c"}
     config = load_config(manifest(tmp_path, text), environment=environment)
     config.selection("plugins")
-    shown = {each.name: (each.value, each.origin) for each in config.settings()}
+    shown = {each["name"]: (each["value"], each["origin"]) for each in settings_of(config)}
     assert shown == {
         "plugins.allow": (["a"], str(tmp_path / "pegboard.toml")),
         "plugins.deny": (["b", "c"], "environment PEGBOARD_PLUGINS__DENY"),
@@ -173,7 +175,7 @@ def test_a_selection_is_shown_with_its_origin_and_leaves_sections_of_plugins_alo
 
 def test_a_variable_with_one_underscore_too_few_gets_a_hint():
     environment = {"PEGBOARD_SERVE_PORT": "1", "PEGBOARD_PROJECT": ".", "PEGBOARD_APP__NAME": "x"}
-    assert load_config(None, environment=environment).advice == [
+    assert list(forgotten_variables(environment)) == [
         "the variable PEGBOARD_SERVE_PORT sets nothing; did you mean PEGBOARD_SERVE__PORT?"
     ]
 
@@ -195,7 +197,7 @@ def test_secrets_are_hidden_at_any_depth_and_in_addresses():
     }
     config = load_config(None, overrides={"plugins": {"x": values}}, environment={})
     config.section("plugins.x", Stores)
-    shown = {each.name: each.value for each in config.settings()}
+    shown = {each["name"]: each["value"] for each in settings_of(config)}
     assert "PW" not in str(shown)
     assert shown["plugins.x.main"]["url"] == "postgresql://u:***@h/d?sslpassword=***"
     assert shown["plugins.x.more"]["x"] == {"secret_access_key": "***", "region": "eu"}
@@ -221,7 +223,7 @@ def test_secrets_are_hidden_where_settings_are_shown():
         None, overrides={"plugins": {"x": {"password": "hunter2"}}}, environment={}
     )
     config.section("plugins.x", Secretive)
-    shown = {each.name: each.value for each in config.settings()}
+    shown = {each["name"]: each["value"] for each in settings_of(config)}
     assert shown == {"plugins.x.api_key": "", "plugins.x.password": "***"}
 
 

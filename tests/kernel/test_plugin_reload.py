@@ -7,7 +7,7 @@ import anyio
 import pytest
 
 from pegboard import App
-from pegboard._selection import select
+from pegboard._cli.selection import select
 from pegboard.testing import HttpClient
 
 pytestmark = pytest.mark.anyio

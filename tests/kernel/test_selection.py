@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from pegboard._manifest_edit import with_list
-from pegboard._selection import select
+from pegboard._cli.manifest_edit import with_list
+from pegboard._cli.selection import select
 from pegboard.errors import ConfigError, NotFoundError
 
 PLACE = Path("pegboard.toml")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pegboard._portable_name import decode_name, encode_name
+from pegboard.contracts._portable_name import decode_name, encode_name
 from pegboard.contracts.storage import (
     ABSENT,
     Capabilities,

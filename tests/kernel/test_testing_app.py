@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from pegboard import App, PluginManifest, hookimpl
+from pegboard._cli.setting import settings_of
 from pegboard._discovery import in_process_plugin
 from pegboard.contracts.asgi import Route
 from pegboard.errors import PluginError
@@ -94,7 +95,7 @@ async def test_the_environment_does_not_reach_the_app(monkeypatch, request):
     monkeypatch.setenv("PEGBOARD_APP__NAME", "from outside")
     pegboard_app = request.getfixturevalue("pegboard_app")
     async with pegboard_app() as app:
-        assert not [each for each in app.config.settings() if each.origin != "default"]
+        assert not [each for each in settings_of(app.config) if each["origin"] != "default"]
     assert "PEGBOARD_APP__NAME" not in os.environ
 
 

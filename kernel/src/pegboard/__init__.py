@@ -17,7 +17,6 @@ from pegboard._context import (
 from pegboard._discovery import PluginManifest
 from pegboard._export import Declaration, Export, ExportOptions
 from pegboard._headers import Headers
-from pegboard._page import HealthCheck, Page
 from pegboard._reference import get_app
 from pegboard._registry import Generation, Registry, Slot
 from pegboard._request import ANONYMOUS, Request, RequestData, Session, parse_query
@@ -31,6 +30,7 @@ from pegboard._result import (
     ResultData,
     ResultInfo,
 )
+from pegboard.contracts.page import HealthCheck, Page
 from pegboard.contracts.session import Connection
 from pegboard.errors import PegboardError
 from pegboard.hookspecs import API_VERSION

@@ -19,14 +19,14 @@ from pegboard._access import Access
 from pegboard._asgi import AsgiApp
 from pegboard._background import BackgroundTasks, on_event_loop
 from pegboard._blocking import start_blocking
-from pegboard._catalogue import KNOWN_ATTRIBUTES
+from pegboard._catalogue import KNOWN_ATTRIBUTES, distribution_of, missing_plugin
 from pegboard._config import AccessSettings, AppSettings, Config, load_config
 from pegboard._context import CallContext, call_context
 from pegboard._edition import Library
 from pegboard._export import Exporter
 from pegboard._mods import ModHost
 from pegboard._offers import Offers
-from pegboard._plugins import PluginHost, current_stage, missing_plugin
+from pegboard._plugins import PluginHost, current_stage
 from pegboard._reference import get_app, is_loading
 from pegboard._registry import Registry, Slot
 from pegboard._reload import Reloader
@@ -548,8 +548,7 @@ class App(metaclass=_AppType):
                 with suppress(KeyError):
                     return self.offers.attribute(name)
             if name in KNOWN_ATTRIBUTES:
-                what = f"app.{name}"
-                raise _MissingAttributeError(what, KNOWN_ATTRIBUTES[name])
+                raise _MissingAttributeError(f"app.{name}", distribution_of(KNOWN_ATTRIBUTES[name]))
             msg = f"{type(self).__name__!r} object has no attribute {name!r}"
             raise AttributeError(msg)
 

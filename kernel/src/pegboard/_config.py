@@ -10,17 +10,16 @@ from __future__ import annotations
 import os
 import re
 import typing
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
-from pegboard._secret import masked
 from pegboard.errors import ConfigError
 
-__all__ = ["AccessSettings", "AppSettings", "Config", "Setting", "did_you_mean", "load_config"]
+__all__ = ["AccessSettings", "AppSettings", "Config", "did_you_mean", "load_config"]
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -28,7 +27,6 @@ ENVIRONMENT_PREFIX = "PEGBOARD_"
 MANIFESTS = ("pegboard.toml", "tb-manifest.yaml")
 ROOT_SECTIONS = ("app", "plugins", "mods", "access", "serve")
 
-_FORGOTTEN = re.compile(rf"{ENVIRONMENT_PREFIX}({'|'.join(ROOT_SECTIONS)})_[A-Z]".upper())
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::([^}]*))?\}")
 
 
@@ -87,36 +85,22 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
         return None
 
 
-class Setting(msgspec.Struct, frozen=True, kw_only=True):
-    """One value with where it came from.
-
-    Attributes:
-        name: Dotted name, such as `plugins.transport_http.max_body`.
-        value: The value, secrets hidden.
-        origin: A file, an environment variable, `caller` or `default`.
-    """
-
-    name: str
-    value: Any
-    origin: str
-
-
 class Config:
     """All settings of one app.
 
+    Attributes:
+        origins: Where each value came from, by dotted name: a file, a variable, the caller.
+        sections: The sections that were read so far.
+
     Args:
         values: Nested values; a dotted name leads to each.
-        origins: Where each value came from, by dotted name.
-        advice: What looks like a mistake and is none for certain, for people.
+        origins: The same as the attribute.
     """
 
-    def __init__(
-        self, values: dict[str, Any], origins: dict[str, str], advice: Iterable[str] = ()
-    ) -> None:
-        self.advice = list(advice)
+    def __init__(self, values: dict[str, Any], origins: dict[str, str]) -> None:
+        self.origins = origins
+        self.sections: dict[str, msgspec.Struct] = {}
         self._values = values
-        self._origins = origins
-        self._read: dict[str, msgspec.Struct] = {}
 
     def section(self, name: str, kind: type[S]) -> S:
         """Return the section `name` as `kind`, defaults filled in.
@@ -141,7 +125,7 @@ class Config:
             place = f"{name}.{key.rstrip('`')}" if key else name
             msg = f"setting {place} (from {self.origin(place)}): {text}"
             raise ConfigError(msg) from error
-        self._read[name] = settings
+        self.sections[name] = settings
         return settings
 
     def selection(self, name: str) -> Selection:
@@ -159,10 +143,10 @@ class Config:
             for key in ("allow", "deny"):
                 place, found = f"{section}.{key}", newer._lookup(section)
                 lists.pop(key, None)
-                self._origins.pop(place, None)
+                self.origins.pop(place, None)
                 if key in found:
                     lists[key] = found[key]
-                    self._origins[place] = newer.origin(place)
+                    self.origins[place] = newer.origin(place)
 
     def _own_values(self, name: str) -> dict[str, Any]:
         """Return what is said of all plugins or mods; a table in `[plugins]` is one plugin's."""
@@ -175,12 +159,8 @@ class Config:
 
     def origin(self, name: str) -> str:
         """Return where a setting came from."""
-        found = [self._origins[each] for each in self._origins if each.startswith(name)]
-        return self._origins.get(name) or next(iter(found), "default")
-
-    def sources(self) -> list[str]:
-        """Return all places that settings came from: files, variables, the caller."""
-        return sorted(set(self._origins.values()))
+        found = [self.origins[each] for each in self.origins if each.startswith(name)]
+        return self.origins.get(name) or next(iter(found), "default")
 
     def check_plugins(self, names: Iterable[str]) -> None:
         """Make sure that each section `[plugins.NAME]` is that of a plugin that exists.
@@ -200,19 +180,6 @@ class Config:
                     f"{did_you_mean(key, known)}"
                 )
                 raise ConfigError(msg)
-
-    def settings(self) -> list[Setting]:
-        """Return every setting that was read so far, with its origin, by name."""
-        found = [
-            self._setting(f"{section}.{field}", value)
-            for section, struct in self._read.items()
-            for field, value in msgspec.structs.asdict(struct).items()
-        ]
-        return sorted(found, key=lambda each: each.name)
-
-    def _setting(self, name: str, value: Any) -> Setting:
-        shown = masked(name.rpartition(".")[2], value)
-        return Setting(name=name, value=shown, origin=self.origin(name))
 
     def _lookup(self, name: str) -> dict[str, Any]:
         values: Any = self._values
@@ -273,7 +240,7 @@ def load_config(
             origin = _section_origin(origins, section)
             msg = f"unknown section {section!r} (from {origin}); known: {_names(ROOT_SECTIONS)}"
             raise ConfigError(msg)
-    return Config(values, origins, _advice(environment))
+    return Config(values, origins)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -282,15 +249,6 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
     close = get_close_matches(name, sorted(known), n=1)
     return f"; did you mean {close[0]}?" if close else ""
-
-
-def _advice(environment: Iterable[str]) -> Iterator[str]:
-    for name in sorted(environment):
-        forgotten = _FORGOTTEN.match(name)
-        if forgotten and "__" not in name:
-            section, rest = forgotten[1], name[forgotten.end(1) + 1 :]
-            meant = f"{ENVIRONMENT_PREFIX}{section}__{rest}"
-            yield f"the variable {name} sets nothing; did you mean {meant}?"
 
 
 def _section_origin(origins: Mapping[str, str], section: str) -> str:

@@ -16,14 +16,14 @@ import msgspec
 from pegboard.errors import PluginError
 
 __all__ = [
-    "MisnamedMod",
     "ModCandidate",
     "PluginCandidate",
     "PluginManifest",
     "find_mods",
     "find_plugins",
     "folder_mods",
-    "misnamed_mods",
+    "is_importable",
+    "mod_paths",
 ]
 
 PLUGIN_GROUP = "pegboard.plugins"
@@ -119,20 +119,6 @@ class ModCandidate(msgspec.Struct, frozen=True, kw_only=True):
     version: str = ""
 
 
-class MisnamedMod(msgspec.Struct, frozen=True, kw_only=True):
-    """A file or package among the mods that no `import` can name.
-
-    Attributes:
-        name: Its name without ending.
-        path: Where it is.
-        problem: What is wrong with it and how to mend that.
-    """
-
-    name: str
-    path: Path
-    problem: str
-
-
 def find_plugins() -> list[PluginCandidate]:
     """Return the plugins of all installed distributions, by name."""
     found = {}
@@ -184,8 +170,8 @@ def folder_mods(project: Path | None) -> list[ModCandidate]:
     Raises:
         OSError: If the folder cannot be read.
     """
-    paths = [] if project is None else _mod_paths(project / "mods")
-    return [mod_at(path) for name, path in paths if _is_importable(name)]
+    paths = [] if project is None else mod_paths(project / "mods")
+    return [mod_at(path) for name, path in paths if is_importable(name)]
 
 
 def mod_at(path: Path) -> ModCandidate:
@@ -213,17 +199,8 @@ def package_for(folder: Path) -> str:
     return f"{PROJECT_PREFIX}{checksum:08x}"
 
 
-def misnamed_mods(project: Path | None) -> list[MisnamedMod]:
-    """Return what lies among the mods of a project and cannot be loaded for its name."""
-    found = [] if project is None else _mod_paths(project / "mods")
-    return [
-        MisnamedMod(name=name, path=path, problem=f"no module can be called {name!r}: rename it")
-        for name, path in found
-        if not _is_importable(name)
-    ]
-
-
-def _mod_paths(folder: Path) -> Iterator[tuple[str, Path]]:
+def mod_paths(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Yield the files and packages in a folder of mods, with their names."""
     if not folder.is_dir():
         return
     for path in sorted(folder.iterdir()):
@@ -233,7 +210,8 @@ def _mod_paths(folder: Path) -> Iterator[tuple[str, Path]]:
             yield path.name.removesuffix(".py"), path
 
 
-def _is_importable(name: str) -> bool:
+def is_importable(name: str) -> bool:
+    """Whether a module can have this name."""
     return name.isidentifier() and not keyword.iskeyword(name)
 
 

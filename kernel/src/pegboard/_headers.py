@@ -10,6 +10,34 @@ if TYPE_CHECKING:
 
 __all__ = ["Headers"]
 
+_TABLE = """
+accept accept-charset accept-encoding accept-language accept-ranges
+access-control-allow-credentials access-control-allow-headers access-control-allow-methods
+access-control-allow-origin access-control-expose-headers access-control-max-age
+access-control-request-headers access-control-request-method age allow alt-svc authorization
+cache-control clear-site-data connection content-disposition content-encoding content-language
+content-length content-location content-range content-security-policy
+content-security-policy-report-only content-type cookie cross-origin-embedder-policy
+cross-origin-opener-policy cross-origin-resource-policy date device-memory digest dnt dpr etag
+expect expires feature-policy forwarded from host hx-boosted hx-current-url
+hx-history-restore-request hx-prompt hx-request hx-target hx-trigger hx-trigger-name if-match
+if-modified-since if-none-match if-range if-unmodified-since keep-alive large-allocation
+last-modified link location max-forwards origin pragma proxy-authenticate proxy-authorization
+public-key-pins public-key-pins-report-only range referer referrer-policy retry-after save-data
+sec-ch-ua sec-ch-ua-arch sec-ch-ua-bitness sec-ch-ua-full-version sec-ch-ua-full-version-list
+sec-ch-ua-mobile sec-ch-ua-platform sec-ch-ua-platform-version sec-fetch-dest sec-fetch-mode
+sec-fetch-site sec-fetch-user sec-websocket-accept sec-websocket-extensions sec-websocket-key
+sec-websocket-protocol sec-websocket-version server server-timing service-worker-allowed
+set-cookie sourcemap strict-transport-security te timing-allow-origin tk trailer transfer-encoding
+upgrade upgrade-insecure-requests user-agent vary via warning www-authenticate
+x-content-type-options x-dns-prefetch-control x-forwarded-for x-forwarded-host x-forwarded-proto
+x-frame-options x-xss-protection
+"""
+_TYPED = frozenset(_TABLE.split())
+"""Names of the headers that have an attribute."""
+
+_NAMES = {"from_header" if each == "from" else each.replace("-", "_"): each for each in _TYPED}
+
 
 class Headers:
     """The headers of one request.
@@ -24,124 +52,6 @@ class Headers:
     """
 
     __slots__ = ("_values",)
-
-    accept: str | None
-    accept_charset: str | None
-    accept_encoding: str | None
-    accept_language: str | None
-    accept_ranges: str | None
-    access_control_allow_credentials: str | None
-    access_control_allow_headers: str | None
-    access_control_allow_methods: str | None
-    access_control_allow_origin: str | None
-    access_control_expose_headers: str | None
-    access_control_max_age: str | None
-    access_control_request_headers: str | None
-    access_control_request_method: str | None
-    age: str | None
-    allow: str | None
-    alt_svc: str | None
-    authorization: str | None
-    cache_control: str | None
-    clear_site_data: str | None
-    connection: str | None
-    content_disposition: str | None
-    content_encoding: str | None
-    content_language: str | None
-    content_length: str | None
-    content_location: str | None
-    content_range: str | None
-    content_security_policy: str | None
-    content_security_policy_report_only: str | None
-    content_type: str | None
-    cookie: str | None
-    cross_origin_embedder_policy: str | None
-    cross_origin_opener_policy: str | None
-    cross_origin_resource_policy: str | None
-    date: str | None
-    device_memory: str | None
-    digest: str | None
-    dnt: str | None
-    dpr: str | None
-    etag: str | None
-    expect: str | None
-    expires: str | None
-    feature_policy: str | None
-    forwarded: str | None
-    from_header: str | None
-    host: str | None
-    hx_boosted: str | None
-    hx_current_url: str | None
-    hx_history_restore_request: str | None
-    hx_prompt: str | None
-    hx_request: str | None
-    hx_target: str | None
-    hx_trigger: str | None
-    hx_trigger_name: str | None
-    if_match: str | None
-    if_modified_since: str | None
-    if_none_match: str | None
-    if_range: str | None
-    if_unmodified_since: str | None
-    keep_alive: str | None
-    large_allocation: str | None
-    last_modified: str | None
-    link: str | None
-    location: str | None
-    max_forwards: str | None
-    origin: str | None
-    pragma: str | None
-    proxy_authenticate: str | None
-    proxy_authorization: str | None
-    public_key_pins: str | None
-    public_key_pins_report_only: str | None
-    range: str | None
-    referer: str | None
-    referrer_policy: str | None
-    retry_after: str | None
-    save_data: str | None
-    sec_ch_ua: str | None
-    sec_ch_ua_arch: str | None
-    sec_ch_ua_bitness: str | None
-    sec_ch_ua_full_version: str | None
-    sec_ch_ua_full_version_list: str | None
-    sec_ch_ua_mobile: str | None
-    sec_ch_ua_platform: str | None
-    sec_ch_ua_platform_version: str | None
-    sec_fetch_dest: str | None
-    sec_fetch_mode: str | None
-    sec_fetch_site: str | None
-    sec_fetch_user: str | None
-    sec_websocket_accept: str | None
-    sec_websocket_extensions: str | None
-    sec_websocket_key: str | None
-    sec_websocket_protocol: str | None
-    sec_websocket_version: str | None
-    server: str | None
-    server_timing: str | None
-    service_worker_allowed: str | None
-    set_cookie: str | None
-    sourcemap: str | None
-    strict_transport_security: str | None
-    te: str | None
-    timing_allow_origin: str | None
-    tk: str | None
-    trailer: str | None
-    transfer_encoding: str | None
-    upgrade: str | None
-    upgrade_insecure_requests: str | None
-    user_agent: str | None
-    vary: str | None
-    via: str | None
-    warning: str | None
-    www_authenticate: str | None
-    x_content_type_options: str | None
-    x_dns_prefetch_control: str | None
-    x_forwarded_for: str | None
-    x_forwarded_host: str | None
-    x_forwarded_proto: str | None
-    x_frame_options: str | None
-    x_xss_protection: str | None
 
     def __init__(self, items: Mapping[str, str] | Iterable[tuple[str, str]] = ()) -> None:
         pairs = items.items() if isinstance(items, Mapping) else items
@@ -191,10 +101,3 @@ class Headers:
 
     def __repr__(self) -> str:
         return f"Headers({', '.join(sorted(self._values))})"
-
-
-_NAMES = {
-    attribute: "from" if attribute == "from_header" else attribute.replace("_", "-")
-    for attribute in Headers.__annotations__
-}
-_TYPED = frozenset(_NAMES.values())

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 import pluggy
 
-from pegboard._catalogue import KNOWN_OPTIONS, OFFICIAL_PLUGINS
+from pegboard._catalogue import KNOWN_OPTIONS, OFFICIAL_PLUGINS, missing_plugin
 from pegboard._config import did_you_mean
 from pegboard._discovery import PluginCandidate, find_plugins, in_process_plugin
 from pegboard._export import ExportOptions
 from pegboard._registry import Generation
 from pegboard._scope import Scope, registering
-from pegboard.errors import ConfigError, MissingPluginError, PegboardError, PluginError
+from pegboard.errors import ConfigError, PegboardError, PluginError
 from pegboard.hookspecs import API_VERSION, Hooks
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ __all__ = [
     "current_stage",
     "in_order",
     "incompatibility",
-    "missing_plugin",
 ]
 
 _logger = logging.getLogger("pegboard.plugins")
@@ -264,16 +263,15 @@ class PluginView:
 
     def _unknown_option(self, key: str) -> PegboardError:
         """Return the error that says what to do about an `@export` keyword nobody understands."""
-        distribution = KNOWN_OPTIONS.get(key)
-        if distribution is None:
+        name = KNOWN_OPTIONS.get(key)
+        if name is None:
             return ConfigError(
                 f"@export does not know the keyword {key!r}, and no active plugin declares it"
                 f"{did_you_mean(key, self._known_keywords())}"
             )
-        name = distribution.removeprefix("pegboard-").replace("-", "_")
         status = self._status.get(name)
         if status is None:
-            return MissingPluginError(f"@export({key}=...)", distribution)
+            return missing_plugin(f"@export({key}=...)", name)
         return PluginError(
             f"@export({key}=...) needs plugin {name}, which is {status.state}: {status.reason}"
         )
@@ -357,15 +355,6 @@ class PluginHost:
             raise PluginError(msg)
         if state != "off":
             _logger.error("plugin %s is left out: %s", candidate.name, reason)
-
-    def misconfigured(self) -> list[str]:
-        """Return what is wrong with the settings of plugins, a sentence for each of these."""
-        found: list[str] = []
-        for name, status in self.status.items():
-            kind, _, text = status.reason.partition(": ")
-            if status.state == "failed" and kind == ConfigError.__name__:
-                found.append(f"plugin {name}: {text}")
-        return found
 
     async def activate(self, candidate: PluginCandidate, *, is_fatal: bool) -> None:
         """Import a plugin, read its settings and enter its lifespan.
@@ -627,11 +616,6 @@ def _not_installed(name: str, installed: Iterable[str]) -> PluginError:
         return missing_plugin(f"plugin {name!r}", name)
     names = ", ".join(sorted(installed)) or "none"
     return PluginError(f"there is no plugin {name!r}; installed: {names}")
-
-
-def missing_plugin(what: str, name: str) -> MissingPluginError:
-    """Return the error that says which distribution to install."""
-    return MissingPluginError(what, f"pegboard-{name.replace('_', '-')}")
 
 
 def _converted(values: dict[str, Any], kind: type[msgspec.Struct]) -> msgspec.Struct:

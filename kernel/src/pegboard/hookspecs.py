@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from pegboard._app import App
     from pegboard._export import Export
-    from pegboard._page import HealthCheck, Page
     from pegboard._request import RequestData, Session
     from pegboard._result import Result
     from pegboard.contracts.asgi import Route
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from pegboard.contracts.call import Layer
     from pegboard.contracts.job import JobStore
     from pegboard.contracts.lock import LockProvider
+    from pegboard.contracts.page import HealthCheck, Page
     from pegboard.contracts.reload import Reloaded
     from pegboard.contracts.server import Server, ServeSettings
     from pegboard.contracts.session import Connection

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pegboard._app import App
-from pegboard._page import HealthCheck
 from pegboard._serving.advice import advice
 from pegboard._serving.control import ask
 from pegboard._serving.failure import flattened
 from pegboard._serving.listen import listen
 from pegboard._serving.serve import choose_server
+from pegboard.contracts.page import HealthCheck
 from pegboard.contracts.server import ServeSettings
 from pegboard.errors import PegboardError
 
@@ -83,7 +83,7 @@ def _bytecode() -> Check:
 
 
 def _config(app: App) -> Iterator[Check]:
-    detail = ", ".join(app.config.sources()) or "defaults only"
+    detail = ", ".join(sorted(set(app.config.origins.values()))) or "defaults only"
     yield Check(name="configuration", ok=True, detail=detail)
 
 

@@ -12,8 +12,9 @@ import click
 
 from pegboard._cli.arguments import envelope_of
 from pegboard._cli.option import as_json, project, with_app
+from pegboard._cli.setting import settings_of
 from pegboard._cli.table import show_table
-from pegboard._discovery import misnamed_mods
+from pegboard._serving.advice import misconfigured, misnamed_mods
 from pegboard._serving.log import configure
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def disable(name: str, project: Path) -> None:
 def _select(project: Path, name: str, *, is_wanted: bool) -> bool:
     """Write the manifest, have it followed, and tell what came of it; whether anything failed."""
     from pegboard._cli.reload import running
-    from pegboard._selection import select
+    from pegboard._cli.selection import select
 
     manifest = select(project, name, is_wanted=is_wanted)
     click.echo(f"{manifest}: plugin {name} is {'allowed' if is_wanted else 'denied'}")
@@ -154,13 +155,13 @@ def doctor(context: click.Context, project: Path, *, as_json: bool) -> None:
 async def _mods(app: App) -> list[dict[str, Any]]:
     misnamed = [
         {
-            "name": each.name,
+            "name": path.name.removesuffix(".py"),
             "state": "off",
             "exports": [],
-            "origin": str(each.path),
-            "reason": each.problem,
+            "origin": str(path),
+            "reason": problem,
         }
-        for each in misnamed_mods(app.project)
+        for path, problem in misnamed_mods(app.project)
     ]
     return misnamed + [
         {
@@ -193,11 +194,7 @@ async def _settings(app: App) -> tuple[list[dict[str, Any]], list[str]]:
     from pegboard.contracts.server import ServeSettings
 
     app.config.section("serve", ServeSettings)
-    found = [
-        {"name": each.name, "value": each.value, "origin": each.origin}
-        for each in app.config.settings()
-    ]
-    return found, app.plugins.misconfigured()
+    return settings_of(app.config), misconfigured(app)
 
 
 def _shown(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import redirect_stdout
@@ -12,6 +13,7 @@ import anyio
 import click
 
 from pegboard._app import App
+from pegboard._serving.advice import forgotten_variables
 from pegboard._serving.log import configure
 
 __all__ = ["as_json", "project", "with_app"]
@@ -51,7 +53,7 @@ def with_app(
 
     async def run() -> T:
         async with App(project=folder, brief=True, **options) as app:
-            for each in app.config.advice:
+            for each in forgotten_variables(os.environ):
                 click.secho(f"warning: {each}", fg="yellow", err=True)
             return await work(app)
 

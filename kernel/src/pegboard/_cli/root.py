@@ -7,7 +7,7 @@ import sys
 import click
 
 from pegboard import __version__
-from pegboard._catalogue import KNOWN_COMMANDS
+from pegboard._catalogue import KNOWN_COMMANDS, missing_plugin
 from pegboard._cli.call import call
 from pegboard._cli.check import check
 from pegboard._cli.inspect import config, doctor, mods, plugins
@@ -15,7 +15,7 @@ from pegboard._cli.make import completion, new, test
 from pegboard._cli.reload import reload
 from pegboard._cli.serve import serve
 from pegboard._discovery import PluginCandidate, find_plugins
-from pegboard._plugins import HookCaller, missing_plugin
+from pegboard._plugins import HookCaller
 
 __all__ = ["Root", "root"]
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pegboard._config import did_you_mean
-from pegboard._discovery import find_mods, misnamed_mods
+from pegboard._config import ENVIRONMENT_PREFIX, ROOT_SECTIONS, did_you_mean
+from pegboard._discovery import find_mods, is_importable, mod_paths
+from pegboard.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from pegboard._app import App
 
-__all__ = ["advice"]
+__all__ = ["advice", "forgotten_variables", "misconfigured", "misnamed_mods"]
+
+_FORGOTTEN = re.compile(rf"{ENVIRONMENT_PREFIX}({'|'.join(ROOT_SECTIONS)})_[A-Z]".upper())
 
 
 def advice(app: App) -> list[str]:
@@ -22,7 +26,42 @@ def advice(app: App) -> list[str]:
     Args:
         app: The app, started.
     """
-    return [*app.config.advice, *_unknown_names(app), *_misnamed(app), *_unreachable(app)]
+    return [
+        *forgotten_variables(os.environ),
+        *_unknown_names(app),
+        *(f"{path} is no mod: {problem}" for path, problem in misnamed_mods(app.project)),
+        *_unreachable(app),
+    ]
+
+
+def forgotten_variables(environment: Iterable[str]) -> Iterator[str]:
+    """Say of each variable that has one underscore too few what was meant."""
+    for name in sorted(environment):
+        forgotten = _FORGOTTEN.match(name)
+        if forgotten and "__" not in name:
+            section, rest = forgotten[1], name[forgotten.end(1) + 1 :]
+            meant = f"{ENVIRONMENT_PREFIX}{section}__{rest}"
+            yield f"the variable {name} sets nothing; did you mean {meant}?"
+
+
+def misnamed_mods(project: Path | None) -> list[tuple[Path, str]]:
+    """Return what lies among the mods of a project and cannot be loaded for its name, and why."""
+    found = [] if project is None else mod_paths(project / "mods")
+    return [
+        (path, f"no module can be called {name!r}: rename it")
+        for name, path in found
+        if not is_importable(name)
+    ]
+
+
+def misconfigured(app: App) -> list[str]:
+    """Return what is wrong with the settings of plugins, a sentence for each of these."""
+    found: list[str] = []
+    for name, status in app.plugins.status.items():
+        kind, _, text = status.reason.partition(": ")
+        if status.state == "failed" and kind == ConfigError.__name__:
+            found.append(f"plugin {name}: {text}")
+    return found
 
 
 def _unknown_names(app: App) -> Iterator[str]:
@@ -45,11 +84,6 @@ def _unknown(app: App, setting: str, names: Iterable[str], known: Iterable[str])
         if name not in known:
             place = f"{setting} (from {app.config.origin(setting)})"
             yield f"{place} names {name!r}, which is not here{did_you_mean(name, known)}"
-
-
-def _misnamed(app: App) -> Iterator[str]:
-    for each in misnamed_mods(app.project):
-        yield f"{each.path} is no mod: {each.problem}"
 
 
 def _unreachable(app: App) -> Iterator[str]:

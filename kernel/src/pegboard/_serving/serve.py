@@ -20,11 +20,10 @@ import anyio
 import msgspec
 
 from pegboard._app import App
-from pegboard._catalogue import OFFICIAL_PLUGINS
+from pegboard._catalogue import OFFICIAL_PLUGINS, missing_plugin
 from pegboard._config import AppSettings, load_config
 from pegboard._discovery import find_plugins
-from pegboard._plugins import missing_plugin
-from pegboard._serving.advice import advice
+from pegboard._serving.advice import advice, misconfigured
 from pegboard._serving.control import controlled
 from pegboard._serving.deadline import Deadline
 from pegboard._serving.listen import listen, url_of
@@ -231,7 +230,7 @@ def _refuse_misconfigured(app: App) -> None:
     Raises:
         ConfigError: If there is one.
     """
-    for each in app.plugins.misconfigured():
+    for each in misconfigured(app):
         raise ConfigError(each)
 
 

@@ -21,7 +21,7 @@ from typing import Protocol
 
 import msgspec
 
-from pegboard._portable_name import decode_name, encode_name
+from pegboard.contracts._portable_name import decode_name, encode_name
 from pegboard.errors import ConflictError, InputError, UnavailableError
 
 __all__ = [

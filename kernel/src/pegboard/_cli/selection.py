@@ -6,9 +6,9 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from pegboard._catalogue import OFFICIAL_PLUGINS
+from pegboard._cli.manifest_edit import with_list
 from pegboard._config import Selection, load_config
 from pegboard._discovery import find_plugins
-from pegboard._manifest_edit import with_list
 from pegboard.errors import ConfigError, NotFoundError
 
 __all__ = ["select"]

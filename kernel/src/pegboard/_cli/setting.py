@@ -1,14 +1,17 @@
-"""What of the settings is not for other eyes, and what is shown instead."""
+"""The settings of an app as they are shown: each with its origin, secrets hidden."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-__all__ = ["masked"]
+if TYPE_CHECKING:
+    from pegboard._config import Config
+
+__all__ = ["masked", "settings_of"]
 
 MASK = "***"
 
@@ -19,6 +22,19 @@ _USER_INFO = re.compile(r"(\b[\w+.-]+://[^\s:/@?#]*:)[^\s?#]*@")
 _PARAMETER = re.compile(
     r"([?&;][\w-]*(?:secret|password|token|sig|api_key|access_key)\w*=)[^&;\s]+", re.IGNORECASE
 )
+
+
+def settings_of(config: Config) -> list[dict[str, Any]]:
+    """Return name, value and origin of every setting that was read so far, by name."""
+    found = [
+        (f"{section}.{field}", masked(field, value))
+        for section, struct in config.sections.items()
+        for field, value in msgspec.structs.asdict(struct).items()
+    ]
+    return [
+        {"name": name, "value": value, "origin": config.origin(name)}
+        for name, value in sorted(found, key=lambda each: each[0])
+    ]
 
 
 def masked(name: str, value: Any) -> Any:
