@@ -3,7 +3,7 @@
 import pytest
 
 from pegboard import hookimpl
-from pegboard._plugins import HookCaller
+from pegboard._hooks import HookCaller
 from pegboard.contracts.asgi import Route, Router
 from pegboard.testing import HttpClient, WebSocketClient, WebSocketRefused
 

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from pegboard import ANONYMOUS, App, Connection, HealthCheck, Page, RequestData, Session, hookimpl
-from pegboard._plugins import HookCaller
+from pegboard._hooks import HookCaller
 from pegboard.contracts.asgi import Route
 from pegboard.contracts.server import ServeSettings
 from pegboard.hookspecs import Hooks

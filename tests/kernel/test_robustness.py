@@ -47,7 +47,7 @@ async def test_a_service_of_a_plugin_that_fails_later_is_withdrawn():
         with pytest.raises(PluginError, match="RuntimeError: no"):
             async with app:
                 pytest.fail("it was activated")
-    assert not app.offers.services
+    assert not app.offers.table
     assert not app.registry._subscribers
 
 

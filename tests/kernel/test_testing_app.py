@@ -171,7 +171,7 @@ class Clinging:
 
     @hookimpl
     def lifespan(self, app):
-        app.offers.services[Greeter] = Greeter()
+        app.offers.table[Greeter] = Greeter()
 
 
 @pytest.mark.parametrize(

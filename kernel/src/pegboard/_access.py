@@ -13,7 +13,7 @@ from pegboard.errors import ForbiddenError, PegboardError, UnauthorizedError, Un
 if TYPE_CHECKING:
     from pegboard._app import App
     from pegboard._export import Declaration, Export
-    from pegboard._plugins import HookCaller
+    from pegboard._hooks import HookCaller
     from pegboard.contracts.asgi import Scope
     from pegboard.contracts.session import Connection
 

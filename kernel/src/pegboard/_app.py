@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 import re
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from threading import Lock
 from types import ModuleType, SimpleNamespace, TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
@@ -17,21 +16,23 @@ import anyio
 
 from pegboard._access import Access
 from pegboard._asgi import AsgiApp
-from pegboard._background import BackgroundTasks, on_event_loop
-from pegboard._blocking import start_blocking
+from pegboard._background import BackgroundTasks
+from pegboard._blocking import BlockingRunner
 from pegboard._catalogue import KNOWN_ATTRIBUTES, distribution_of, missing_plugin
-from pegboard._config import AccessSettings, AppSettings, Config, load_config
+from pegboard._config import AccessSettings, AppSettings, Config, did_you_mean, load_config
 from pegboard._context import CallContext, call_context
 from pegboard._edition import Library
 from pegboard._export import Exporter
+from pegboard._hooks import invoke
 from pegboard._mods import ModHost
-from pegboard._offers import Offers
-from pegboard._plugins import PluginHost, current_stage
-from pegboard._reference import get_app, is_loading
+from pegboard._offers import Offers, current_stage
+from pegboard._plugins import PluginHost
+from pegboard._reference import get_app
 from pegboard._registry import Registry, Slot
 from pegboard._reload import Reloader
 from pegboard._request import RequestData
 from pegboard._result import Result
+from pegboard._routes import joined
 from pegboard.contracts.asgi import Router
 from pegboard.errors import (
     ConfigError,
@@ -46,8 +47,8 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
     from pegboard._background import TaskWrapper
-    from pegboard._blocking import BlockingRunner
-    from pegboard._plugins import ActivePlugin, HookCaller
+    from pegboard._hooks import HookCaller
+    from pegboard._plugins import ActivePlugin
     from pegboard._registry import Generation
     from pegboard.contracts.asgi import Route
 
@@ -90,6 +91,7 @@ class App(metaclass=_AppType):
         reloader: Brings changes of both live.
         library: Their modules.
         config: The settings, from the start on.
+        overrides: Nested settings of the caller, which win over all others.
         access: Says who asks from outside, and whether they may.
         started: Set once all mods are loaded: what works on its own account begins then.
         stopping: Set when a graceful stop begins: streams and sockets end.
@@ -126,6 +128,7 @@ class App(metaclass=_AppType):
     ) -> None:
         self.name = name
         self.brief = brief
+        self.overrides = config
         self.project = None if project is None else Path(project).resolve()
         self.testing = testing or "test" in re.split(r"[^a-z0-9]+", name.lower())
         self.dev = bool(dev)
@@ -144,13 +147,12 @@ class App(metaclass=_AppType):
         self.request_hooks: list[Any] = []
         self.data = (self.project or Path.cwd()) / AppSettings().data
         self.threads = anyio.CapacityLimiter(AppSettings().threads)
-        self._requested = (plugins, mods, config, dev)
+        self._requested = (plugins, mods, dev)
         self._group: TaskGroup | None = None
         self._background = BackgroundTasks(self)
         self._counts: Counter[str] = Counter()
         self._states: dict[str, SimpleNamespace] = {}
-        self._blocking: BlockingRunner | None = None
-        self._starting = Lock()
+        self._blocking = BlockingRunner(self)
 
     # -- starting and stopping -------------------------------------------------------------
 
@@ -209,8 +211,8 @@ class App(metaclass=_AppType):
             self._group = None
 
     def _read_config(self) -> None:
-        _, _, overrides, dev = self._requested
-        self.config = load_config(self.project, overrides=overrides)
+        _, _, dev = self._requested
+        self.config = load_config(self.project, overrides=self.overrides)
         settings = self.config.section("app", AppSettings)
         self.access.settings = self.config.section("access", AccessSettings)
         self.dev = settings.dev if dev is None else dev
@@ -219,7 +221,7 @@ class App(metaclass=_AppType):
         self.token = anyio.lowlevel.current_token()
 
     async def _start(self) -> None:
-        plugins, mods, _, _ = self._requested
+        plugins, mods, _ = self._requested
         self._undo_subscription = self.registry.subscribe(self._exports_changed)
         selection = self.config.selection("plugins")
         for plugin in self.plugins.choose(plugins, selection, self.config):
@@ -249,52 +251,34 @@ class App(metaclass=_AppType):
         self.access.follow(self.hooks)
         self.router = Router(routes)
 
-    def routes_of(self, hooks: HookCaller) -> list[Route]:
+    def routes_of(self, hooks: HookCaller, *, is_strict: bool = True) -> list[Route]:
         """Return the routes that plugins would serve.
+
+        Args:
+            hooks: Asks them.
+            is_strict: Whether a mistake is an error; else the plugin that makes it loses its
+                routes, and has failed.
 
         Raises:
             ConfigError: If two of them claim one, or one is wrong.
         """
-        routes: list[Route] = []
-        taken: dict[tuple[str, str], str] = {}
+
+        def refuse(plugin: str, error: ConfigError) -> None:
+            if is_strict:
+                raise error
+            self.plugins.status[plugin].state = "failed"
+            self.plugins.status[plugin].reason = str(error)
+            self.logger.error("%s", error)
+
         serving = self.request_hooks
         self.request_hooks = hooks.implementations("handle_request")  # what transports look at
         try:
-            for plugin, offered in hooks.all("asgi_routes", app=self):
-                own = _checked_routes(plugin, offered, taken)
-                taken.update({(each.kind, each.prefix): plugin for each in own})
-                routes.extend(own)
+            return joined(hooks.all("asgi_routes", app=self), refuse)
         finally:
             self.request_hooks = serving
-        return routes
 
     def _routes(self) -> list[Route]:
-        """Return the routes of all plugins; one whose routes cannot be served loses them.
-
-        Raises:
-            ConfigError: If that is a plugin that was asked for by name.
-        """
-        taken: dict[tuple[str, str], str] = {}
-        routes: list[Route] = []
-        self.request_hooks = self.hooks.implementations("handle_request")  # before who looks at it
-        for plugin, offered in self.hooks.all("asgi_routes", app=self):
-            try:
-                own = _checked_routes(plugin, offered, taken)
-            except ConfigError as error:
-                if self._requested[0] is not None:
-                    raise
-                self.plugins.status[plugin].state = "failed"
-                self.plugins.status[plugin].reason = str(error)
-                self.logger.error("%s", error)  # noqa: TRY400 - the sentence says it all
-            else:
-                taken.update({(each.kind, each.prefix): plugin for each in own})
-                routes.extend(own)
-        return routes
-
-    @property
-    def overrides(self) -> Mapping[str, Any] | None:
-        """Nested settings of the caller, which win over all others."""
-        return self._requested[2]
+        return self.routes_of(self.hooks, is_strict=self._requested[0] is not None)
 
     @property
     def requested_plugins(self) -> list[str] | None:
@@ -384,7 +368,7 @@ class App(metaclass=_AppType):
         Raises:
             RuntimeError: On the event loop, which it would block: `await app.call(...)` there.
         """
-        return self._from_thread(partial(self.call, target, *args, **kwargs))
+        return self._blocking.run(partial(self.call, target, *args, **kwargs))
 
     def start(self) -> None:
         """Start the app in a thread of its own, for code that is not asynchronous.
@@ -394,30 +378,11 @@ class App(metaclass=_AppType):
         Raises:
             PegboardError: As entering the app does.
         """
-        if self.is_running or self._is_within():
-            return
-        with self._starting:
-            if not self.is_entered:
-                self._blocking = start_blocking(self)
-
-    def _is_within(self) -> bool:
-        """Whether the app starts, and this belongs to it: a mod's code or an initial function."""
-        context = call_context.get(None)
-        is_call = context is not None and context.app is self
-        return self.is_entered and (is_call or is_loading(self))
+        self._blocking.start()
 
     def close(self) -> None:
         """Stop an app that `run` or `start` has started; nothing to do for any other."""
-        if self._blocking is not None:
-            self._blocking.close()
-            self._blocking = None
-
-    def _from_thread(self, function: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
-        if on_event_loop():
-            msg = "this would block the event loop: use `await app.call(...)`"
-            raise RuntimeError(msg)
-        self.start()
-        return anyio.from_thread.run(function, token=self.token)
+        self._blocking.close()
 
     def _resolve(self, target: Any, args: tuple[Any, ...]) -> tuple[Slot | None, tuple[Any, ...]]:
         if self._group is None:
@@ -430,11 +395,8 @@ class App(metaclass=_AppType):
         return None, args
 
     def _unknown(self, target: Any) -> PegboardError:
-        import difflib  # here, since it is needed after a mistake only
-
         address = target if isinstance(target, str) else ".".join(target)
-        close = difflib.get_close_matches(address, list(self.registry.table), n=1)
-        hint = f"; did you mean {close[0]}?" if close else ""
+        hint = did_you_mean(address, self.registry.table)
         return NotFoundError(f"there is no export {address}{hint}")
 
     # -- for transports --------------------------------------------------------------------
@@ -446,8 +408,7 @@ class App(metaclass=_AppType):
     async def intercept(self, request: RequestData) -> Result[Any] | None:
         """Let the plugins that implement `handle_request` answer in place of an export."""
         for each in self.request_hooks:
-            known = {"app": self, "request": request}
-            answer = each.function(*(known[name] for name in each.argnames))
+            answer = invoke(each, {"app": self, "request": request})
             if answer is not None:
                 result = await answer
                 if result is not None:
@@ -467,11 +428,7 @@ class App(metaclass=_AppType):
         Raises:
             ConfigError: If somebody does so already.
         """
-        try:
-            return self.offers.provide(BackgroundTasks, around)
-        except ConfigError:
-            msg = "two plugins wrap background tasks"
-            raise ConfigError(msg) from None
+        return self.offers.add(BackgroundTasks, around, "two plugins wrap background tasks")
 
     def spawn(
         self, function: Callable[..., Coroutine[Any, Any, Any]], *args: Any, name: str = ""
@@ -514,7 +471,7 @@ class App(metaclass=_AppType):
         Raises:
             ConfigError: If another plugin offers it already.
         """
-        return self.offers.provide(kind, service)
+        return self.offers.add(kind, service, f"two plugins provide {kind.__name__}")
 
     def service(self, kind: type[P], distribution: str = "pegboard[all]") -> P:
         """Return the service of a kind.
@@ -523,7 +480,7 @@ class App(metaclass=_AppType):
             MissingPluginError: If nobody provides it, naming what to install.
         """
         try:
-            return cast("P", self.offers.service(kind))
+            return cast("P", self.offers.get(kind))
         except KeyError:
             raise MissingPluginError(kind.__name__, distribution) from None
 
@@ -533,7 +490,10 @@ class App(metaclass=_AppType):
         Raises:
             ConfigError: If the app has an attribute of that name already.
         """
-        return self.offers.extend(name, value)
+        conflict = f"app.{name} exists already: a plugin cannot give it again"
+        if name in vars(self) or any(name in vars(kind) for kind in type(self).__mro__):
+            raise ConfigError(conflict)
+        return self.offers.add(name, value, conflict)
 
     if not TYPE_CHECKING:  # so that a type checker finds a misspelt attribute
 
@@ -546,7 +506,7 @@ class App(metaclass=_AppType):
             """
             if name != "offers":  # which is there from the beginning
                 with suppress(KeyError):
-                    return self.offers.attribute(name)
+                    return self.offers.get(name)
             if name in KNOWN_ATTRIBUTES:
                 raise _MissingAttributeError(f"app.{name}", distribution_of(KNOWN_ATTRIBUTES[name]))
             msg = f"{type(self).__name__!r} object has no attribute {name!r}"
@@ -581,21 +541,6 @@ class App(metaclass=_AppType):
 
 class _MissingAttributeError(MissingPluginError, AttributeError):
     """An attribute that a plugin would give; `hasattr` and `getattr` take it for an absent one."""
-
-
-def _checked_routes(
-    plugin: str, offered: Iterable[Route], taken: Mapping[tuple[str, str], str]
-) -> list[Route]:
-    try:
-        routes = list(offered)
-        Router(routes)
-    except (AttributeError, TypeError, ValueError) as error:
-        raise ConfigError(f"plugin {plugin}: {error}") from error
-    for route in routes:
-        other = taken.get((route.kind, route.prefix))
-        if other is not None:
-            raise ConfigError(f"{other} and {plugin} both serve {route.kind} {route.prefix}")
-    return routes
 
 
 def _not_running(app: App) -> PegboardError:

@@ -37,7 +37,7 @@ class BackgroundTasks:
     @property
     def around(self) -> TaskWrapper | None:
         """Who runs each of them in place of us, if there is somebody."""
-        offer = self._app.offers.services.get(BackgroundTasks)
+        offer = self._app.offers.table.get(BackgroundTasks)
         return None if offer is None else cast("TaskWrapper", offer.value)
 
     def start(

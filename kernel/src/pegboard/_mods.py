@@ -8,9 +8,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Literal
-
-import msgspec
+from typing import TYPE_CHECKING
 
 from pegboard._binding import Binding
 from pegboard._context import entered
@@ -21,6 +19,7 @@ from pegboard._pipeline import compile_call
 from pegboard._reference import loading
 from pegboard._registry import Generation, Staged
 from pegboard._scope import Scope
+from pegboard._status import ModStatus, Statuses
 from pegboard.errors import ConfigError, LoadError, NotFoundError, PegboardError, PluginError
 
 if TYPE_CHECKING:
@@ -38,22 +37,6 @@ INLINE = "__main__"
 _logger = logging.getLogger("pegboard.mods")
 
 
-class ModStatus(msgspec.Struct, kw_only=True):
-    """What became of one mod.
-
-    Attributes:
-        candidate: What was found.
-        state: Whether it serves, is off or has failed.
-        reason: Why it does not serve, with file and line.
-        rejected: Why the newest version of its code does not serve, and the one before does.
-    """
-
-    candidate: ModCandidate
-    state: Literal["active", "off", "failed"]
-    reason: str = ""
-    rejected: str = ""
-
-
 class ModHost:
     """Loads and unloads the mods of one app.
 
@@ -65,7 +48,7 @@ class ModHost:
 
     def __init__(self, app: App) -> None:
         self._app = app
-        self.status: dict[str, ModStatus] = {}
+        self.status: Statuses[ModCandidate] = Statuses()
         self.generations: dict[str, Generation] = {}
         self._numbers: dict[str, int] = {}
         self._inline: list[Declaration] = []
@@ -89,8 +72,7 @@ class ModHost:
             if reason is None:
                 taken.append(candidate)
             else:
-                status = ModStatus(candidate=candidate, state="off", reason=reason)
-                self.status[candidate.name] = status
+                self.status.note(candidate, "off", reason)
         return taken
 
     def _wanted(self, requested: Sequence[str | ModuleType | Path] | None) -> list[ModCandidate]:
@@ -149,17 +131,12 @@ class ModHost:
 
     def note_active(self, candidate: ModCandidate) -> None:
         """Note that a mod serves as it is on disk."""
-        self.status[candidate.name] = ModStatus(candidate=candidate, state="active")
+        self.status.note(candidate)
 
     def note_rejected(self, name: str, candidate: ModCandidate | None, reason: str) -> bool:
         """Note that the newest code of a mod does not serve; whether that is news."""
-        status = self.status.get(name)
-        if name in self.generations and status is not None:
-            is_news, status.rejected = status.rejected != reason, reason
-            return is_news
-        if candidate is not None:
-            self.status[name] = ModStatus(candidate=candidate, state="failed", reason=reason)
-        return status is None or status.reason != reason
+        is_serving = name in self.generations
+        return self.status.note_rejected(name, candidate, reason, is_serving=is_serving)
 
     async def load(self, candidate: ModCandidate, *, is_fatal: bool) -> None:
         """Load a mod and let it serve.
@@ -173,16 +150,14 @@ class ModHost:
             await self._load(candidate)
         except (PegboardError, SystemExit) as error:
             reason = str(error)
-            self.status[candidate.name] = ModStatus(
-                candidate=candidate, state="failed", reason=reason
-            )
+            self.status.note(candidate, "failed", reason)
             if is_fatal:
                 raise
             cause = error.__cause__
             is_told = isinstance(cause, (ConfigError, PluginError)) or self._app.brief
             _logger.error("%s", reason, exc_info=None if is_told else cause)  # noqa: TRY400 - only the cause
         else:
-            self.status[candidate.name] = ModStatus(candidate=candidate, state="active")
+            self.status.note(candidate)
 
     async def _load(self, candidate: ModCandidate) -> None:
         library = self._app.library
@@ -230,7 +205,7 @@ class ModHost:
         Raises:
             LoadError: If a declaration is wrong, naming it with file and line.
         """
-        plugins = plugins or self._app.plugins.view()
+        plugins = plugins or self._app.plugins
         staged = Staged(generation)
         for declaration in declarations:
             if declaration.options.test_only and not self._app.testing:

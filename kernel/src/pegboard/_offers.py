@@ -1,130 +1,148 @@
-"""What plugins give to an app: services by their kind, attributes by their name."""
+"""What plugins give to an app: services by their kind, attributes by their name.
+
+A plugin that is activated in a reload gives them to a stage, which nobody else sees until the
+reload is committed.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pegboard._plugins import current_stage
 from pegboard._scope import current_scope, defer_here
 from pegboard.errors import ConfigError
 
 if TYPE_CHECKING:
     from pegboard._app import App
-    from pegboard._plugins import PluginStage
+    from pegboard._plugins import ActivePlugin
 
-__all__ = ["Offers"]
+__all__ = ["Offer", "Offers", "PluginStage", "current_stage"]
 
 
-class Offer:
+class Offer(NamedTuple):
     """Something that is offered, and the name of the scope that took its undo."""
 
-    __slots__ = ("giver", "value")
-
-    def __init__(self, value: Any, giver: str) -> None:
-        self.value = value
-        self.giver = giver
+    value: Any
+    giver: str
 
 
 class Offers:
     """The offers of one app.
 
-    A plugin that is activated in a reload takes its predecessor's place when the reload is
-    committed; until then only plugins of the same reload see what it offers.
-
     Attributes:
-        services: What is provided, by kind.
-        attributes: What the app is extended with, by name.
+        table: What is offered, by the kind of a service or the name of an attribute.
     """
 
     def __init__(self, app: App) -> None:
-        self.services: dict[Any, Offer] = {}
-        self.attributes: dict[Any, Offer] = {}
+        self.table: dict[Any, Offer] = {}
         self._app = app
 
-    def provide(self, kind: type[Any], service: Any) -> Callable[[], None]:
-        """Offer a service; return the undo.
+    def add(self, key: type[Any] | str, value: object, conflict: str) -> Callable[[], None]:
+        """Offer something; return the undo.
+
+        Args:
+            key: Under what.
+            value: What.
+            conflict: What is wrong if that is offered already.
 
         Raises:
             ConfigError: If another plugin offers it already.
         """
         stage = current_stage(self._app)
-        if _is_taken(kind, self.services, stage):
-            msg = f"two plugins provide {kind.__name__}"
-            raise ConfigError(msg)
-        staged = None if stage is None else stage.services
-        return _offer(kind, service, self.services, staged, kind.__name__)
+        if self._is_taken(key, stage):
+            raise ConfigError(conflict)
+        scope = current_scope()
+        offer = Offer(value, "" if scope is None else scope.name)
+        tables = [self.table] if stage is None else [stage.offers, self.table]
+        tables[0][key] = offer
 
-    def extend(self, name: str, value: object) -> Callable[[], None]:
-        """Offer an attribute of the app; return the undo.
+        def withdraw() -> None:
+            for each in tables:
+                if each.get(key) is offer:
+                    del each[key]
 
-        Raises:
-            ConfigError: If it has one of that name already.
-        """
-        app, stage = self._app, current_stage(self._app)
-        is_own = name in vars(app) or any(name in vars(kind) for kind in type(app).__mro__)
-        if is_own or _is_taken(name, self.attributes, stage):
-            msg = f"app.{name} exists already: a plugin cannot give it again"
-            raise ConfigError(msg)
-        staged = None if stage is None else stage.attributes
-        return _offer(name, value, self.attributes, staged, f"app.{name}")
+        defer_here(f"the offer of {key}", withdraw)
+        return withdraw
 
-    def service(self, kind: type[Any]) -> Any:
-        """Return a service.
+    def get(self, key: type[Any] | str) -> Any:
+        """Return what is offered.
 
         Raises:
             KeyError: If nobody offers it.
         """
         stage = current_stage(self._app)
-        staged = None if stage is None else stage.services.get(kind)
-        return (staged or self.services[kind]).value
-
-    def attribute(self, name: str) -> Any:
-        """Return an attribute.
-
-        Raises:
-            KeyError: If nobody offers it.
-        """
-        stage = current_stage(self._app)
-        staged = None if stage is None else stage.attributes.get(name)
-        return (staged or self.attributes[name]).value
+        staged = None if stage is None else stage.offers.get(key)
+        return (staged or self.table[key]).value
 
     def commit(self, stage: PluginStage) -> None:
         """Let what a stage offers take the place of what its predecessors offered."""
-        going = {f"plugin {name}" for name in stage.going}
-        for offers, staged in (
-            (self.services, stage.services),
-            (self.attributes, stage.attributes),
-        ):
-            for key in [key for key, each in offers.items() if each.giver in going]:
-                del offers[key]
-            offers.update(staged)
+        going = {key for key, each in self.table.items() if stage.replaces(each.giver)}
+        for key in going:
+            del self.table[key]
+        self.table.update(stage.offers)
+
+    def _is_taken(self, key: Any, stage: PluginStage | None) -> bool:
+        offer = self.table.get(key)
+        if stage is None:
+            return offer is not None
+        return key in stage.offers or (offer is not None and not stage.replaces(offer.giver))
 
 
-def _is_taken(key: Any, offers: dict[Any, Offer], stage: PluginStage | None) -> bool:
-    if stage is not None and (key in stage.services or key in stage.attributes):
-        return True
-    if stage is None or key not in offers:
-        return key in offers
-    return offers[key].giver not in {f"plugin {name}" for name in stage.going}
+class PluginStage:
+    """Plugins that are activated while others serve, and what they offer, as nobody sees it yet.
+
+    Attributes:
+        going: Names of the plugins whose place they take, or that go.
+        active: The plugins, by name.
+        offers: What they offer; see `Offers.table`.
+    """
+
+    def __init__(self, app: App, going: Iterable[str] = ()) -> None:
+        self.going = set(going)
+        self.active: dict[str, ActivePlugin] = {}
+        self.offers: dict[Any, Offer] = {}
+        self._app: App | None = app
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """Let what is registered in the block, and in the tasks that it starts, be staged."""
+        token = _stage.set(self)
+        try:
+            yield
+        finally:
+            _stage.reset(token)
+
+    def is_of(self, app: App) -> bool:
+        """Whether it is open, and of this app."""
+        return self._app is app
+
+    def replaces(self, scope: str) -> bool:
+        """Whether what a scope of this name has registered goes when the stage is committed."""
+        return scope.removeprefix("plugin ") in self.going
+
+    def close(self) -> None:
+        """End the staging: tasks that began in it see the app as everyone does."""
+        self._app = None
+
+    async def aclose(self) -> None:
+        """Deactivate the plugins again."""
+        for active in reversed(list(self.active.values())):
+            await active.generation.scope.aclose()
+        self.close()
+        self.clear()
+
+    def clear(self) -> None:
+        """Lead to nothing any more: who began in it may remember it for long."""
+        self.active.clear()
+        self.offers.clear()
 
 
-def _offer(
-    key: Any,
-    value: Any,
-    offers: dict[Any, Offer],
-    staged: dict[Any, Offer] | None,
-    what: str,
-) -> Callable[[], None]:
-    scope = current_scope()
-    offer = Offer(value, "" if scope is None else scope.name)
-    tables = [offers] if staged is None else [staged, offers]
-    tables[0][key] = offer
+_stage: ContextVar[PluginStage] = ContextVar("pegboard_stage")
 
-    def withdraw() -> None:
-        for each in tables:
-            if each.get(key) is offer:
-                del each[key]
 
-    defer_here(what, withdraw)
-    return withdraw
+def current_stage(app: App) -> PluginStage | None:
+    """Return the stage of the plugin that is being activated, if it is one of a reload."""
+    stage = _stage.get(None)
+    return stage if stage is not None and stage.is_of(app) else None

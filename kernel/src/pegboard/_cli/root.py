@@ -15,7 +15,7 @@ from pegboard._cli.make import completion, new, test
 from pegboard._cli.reload import reload
 from pegboard._cli.serve import serve
 from pegboard._discovery import PluginCandidate, find_plugins
-from pegboard._plugins import HookCaller
+from pegboard._hooks import HookCaller
 
 __all__ = ["Root", "root"]
 

@@ -19,7 +19,7 @@ import pytest
 
 from pegboard._app import App
 from pegboard._discovery import PluginCandidate, find_plugins, in_process_plugin
-from pegboard._plugins import HookCaller
+from pegboard._hooks import HookCaller
 from pegboard.contracts.asgi import Router
 from pegboard.hookspecs import API_VERSION
 from pegboard.testing.harness import watched
@@ -129,7 +129,7 @@ class PluginSuite:
                 assert app.plugins.status[candidate.name].state == "active"
             assert not app.plugins.active
             assert not app.hooks.manager.get_plugins()
-            assert not app.offers.services, "it provides services after the end"
+            assert not app.offers.table, "it provides services after the end"
             assert len(app.registry._subscribers) == subscribers, "it is still subscribed"  # noqa: SLF001 - the same
             assert not app.registry.table
 
