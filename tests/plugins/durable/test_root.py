@@ -167,6 +167,12 @@ def test_a_link_swapped_in_between_is_never_followed(root: Root, outside: Path) 
                 root.replace("a/secret", b"mine", durable=False)
             with suppress(OutsideRootError, FileNotFoundError, NotADirectoryError):
                 assert root.read("a/secret") == b"mine"
+            with (
+                suppress(OutsideRootError, FileNotFoundError, NotADirectoryError),
+                root.place("a") as place,
+            ):
+                place.replace("secret", b"mine")
+                assert place.read("secret") == b"mine"
     finally:
         stop.set()
         thread.join()
@@ -332,17 +338,14 @@ def test_a_root_that_follows_nothing_refuses_links_that_stay_below_it(tmp_path: 
 
 def test_a_place_reads_and_writes_the_files_of_one_folder(root: Root) -> None:
     with root.place("a/b", make=True) as place:
-        place.replace("file", b"1")
-        place.preserve("file", "file~")
-        place.preserve("file", "file~")  # two names of one content
-        place.replace("file", b"2")
+        place.replace("file", b"1", keep_as="file~")
+        assert not place.has("file~")  # there was nothing before
+        place.replace("file", b"2", keep_as="file~")
         assert (place.read("file"), place.read("file~")) == (b"2", b"1")
-        place.preserve("file", "file~")
-        place.replace("file", b"3", mode=0o640)
+        place.replace("file", b"3", mode=0o640, keep_as="file~")
         assert (place.read("file"), place.read("file~")) == (b"3", b"2")
-        for act in (lambda: place.read("none"), lambda: place.preserve("none", "none~")):
-            with pytest.raises(FileNotFoundError):
-                act()
+        with pytest.raises(FileNotFoundError):
+            place.read("none")
         assert place.remove("file~")
         assert not place.remove("file~")
     assert root.read("a/b/file") == b"3"

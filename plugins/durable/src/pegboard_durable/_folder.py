@@ -20,6 +20,7 @@ _NO_BLOCK = getattr(os, "O_NONBLOCK", 0)
 _AS_FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | _BINARY
 _AS_INNER = _AS_FOLDER | _NO_FOLLOW
 _AS_FILE = _BINARY | _NO_FOLLOW | _NO_BLOCK
+_OPEN = "/proc/self/fd/"  # Linux: where a descriptor leads
 
 
 def sync(fd: int) -> None:
@@ -57,6 +58,29 @@ class Folder:
             OSError: If there is none, or it may not be read.
         """
         return cls(path, os.open(path, _AS_FOLDER) if HAS_DESCRIPTORS else None)
+
+    @classmethod
+    def open_straight(cls, path: str) -> Self | None:
+        """Open a folder by its absolute path if no link is on it; None where that is not certain.
+
+        One step in the place of one for each part: the system tells afterwards where it has led.
+        """
+        if not HAS_DESCRIPTORS:
+            return None
+        try:
+            folder = cls(path, os.open(path, _AS_INNER))
+        except OSError:
+            return None
+        if folder._is_at(path):
+            return folder
+        folder.close()
+        return None
+
+    def _is_at(self, path: str) -> bool:
+        try:
+            return os.readlink(f"{_OPEN}{self._fd}") == path
+        except OSError:
+            return False
 
     def __enter__(self) -> Self:
         return self

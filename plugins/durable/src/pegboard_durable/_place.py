@@ -6,13 +6,14 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import BinaryIO
+from contextlib import contextmanager, suppress
+from types import TracebackType
+from typing import BinaryIO, Self
 
 from pegboard_durable._error import OutsideRootError, translated, unsynced
 from pegboard_durable._folder import Folder
 from pegboard_durable._replacement import created
-from pegboard_durable._temporary import Temporary, new_name
+from pegboard_durable._temporary import Temporary
 
 __all__ = ["Place"]
 
@@ -20,7 +21,7 @@ __all__ = ["Place"]
 class Place:
     """Reads and writes the files of one folder by name; no link among them is followed.
 
-    It is given by `Root.place`, and serves while that block runs.
+    It is given by `Root.place`: a context manager that closes the folder.
 
     Attributes:
         path: Where the folder was when it was opened: for messages.
@@ -30,6 +31,17 @@ class Place:
         self.path = folder.path
         self._folder = folder
         self._durable = durable
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._folder.close()
 
     def open(self, name: str, flags: int, mode: int = 0o600) -> int:
         """Open a plain file and return its descriptor.
@@ -68,8 +80,17 @@ class Place:
             raise OutsideRootError(errno.EXDEV, f"{name} in {self.path} is no plain file")
         return fd, found.st_size
 
-    def replace(self, name: str, data: bytes, *, mode: int = 0o600) -> None:
+    def replace(
+        self, name: str, data: bytes, *, mode: int = 0o600, keep_as: str | None = None
+    ) -> None:
         """Give a file, new or old, this content and mode, in one step.
+
+        Args:
+            name: Its name.
+            data: Its whole new content.
+            mode: Its new mode.
+            keep_as: Second name that what is there before keeps, in the place of what had it.
+                Nothing is copied. A failure or death in between may leave nothing of that name.
 
         Raises:
             DurableError: If it cannot be written; the old content is there, unless the error's
@@ -80,6 +101,10 @@ class Place:
             temporary = Temporary(self._folder, mode)
             try:
                 temporary.write(data)
+                if keep_as is not None:
+                    if self._durable:
+                        temporary.hasten()
+                    self._keep(name, keep_as)
                 temporary.settle(durable=self._durable)
                 self._folder.rename(temporary.name, name, self._folder)
                 temporary.keep()
@@ -88,6 +113,11 @@ class Place:
         if self._durable:
             with unsynced(path):
                 self._folder.sync()
+
+    def _keep(self, name: str, second: str) -> None:
+        self._folder.unlink(second)
+        with suppress(FileNotFoundError):  # there is nothing before
+            self._folder.link(name, second)
 
     def has(self, name: str) -> bool:
         """Whether there is anything of that name.
@@ -117,23 +147,6 @@ class Place:
         """
         with translated("set the mode of", self.path):
             self._folder.set_state(mode, modified_ns)
-
-    def preserve(self, name: str, second: str) -> None:
-        """Give what is in a file now a second name, in the place of what had that name.
-
-        Nothing is copied: when the file is replaced, the old content stays under the second name.
-
-        Raises:
-            FileNotFoundError: If there is no such file.
-            DurableError: If that is not possible; what had the second name has it still.
-        """
-        temporary = new_name()
-        with translated("preserve", self._at(name)):
-            self._folder.link(name, temporary)
-            try:
-                self._folder.rename(temporary, second, self._folder)
-            finally:  # it is still there if the two were one already
-                self._folder.unlink(temporary)
 
     def remove(self, name: str) -> bool:
         """Remove a file; False where there was none. A link is removed, not what it names.

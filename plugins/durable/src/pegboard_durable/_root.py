@@ -13,6 +13,7 @@ from pathlib import Path, PurePath
 from typing import BinaryIO
 
 from pegboard_durable._error import OutsideRootError, translated
+from pegboard_durable._folder import Folder
 from pegboard_durable._place import Place
 from pegboard_durable._reading import open_plain
 from pegboard_durable._replacement import created, replaced
@@ -246,11 +247,10 @@ class Root:
                     new.folder.sync()
                     old.folder.sync()
 
-    @contextmanager
     def place(
         self, path: str | os.PathLike[str], *, make: bool = False, durable: bool | None = None
-    ) -> Iterator[Place]:
-        """Yield an open folder, for several steps with the files in it.
+    ) -> Place:
+        """Open a folder for several steps with the files in it; a context manager that closes it.
 
         Args:
             path: The folder.
@@ -264,10 +264,12 @@ class Root:
             DurableError: If it cannot be opened.
         """
         parts = self._parts(path)
-        with self._begin() as walk:
-            with translated("open", str(path)):
-                folder = walk.to_folder(parts, make=self._folder_mode if make else None)
-            yield Place(folder, durable=self._is_durable(durable))
+        folder = Folder.open_straight(os.sep.join((str(self.path), *parts)))
+        if folder is None:
+            with translated("open", str(path)), self._begin() as walk:
+                walk.to_folder(parts, make=self._folder_mode if make else None)
+                folder = walk.take()
+        return Place(folder, durable=self._is_durable(durable))
 
     def make_link(
         self,

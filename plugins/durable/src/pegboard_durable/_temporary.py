@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import secrets
 import stat
 import sys
 import time
@@ -25,6 +24,7 @@ __all__ = ["Temporary", "link_replaced", "new_name", "sweep"]
 
 _PATTERN = re.compile(r"\.pegboard-[0-9a-f]{16}\.tmp")
 _NEW = os.O_CREAT | os.O_EXCL | os.O_RDWR
+_HASTENS = sys.platform == "linux"  # that a file is not needed starts its way to the device there
 _UNSUPPORTED = frozenset({errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
 
 
@@ -63,6 +63,12 @@ class Temporary:
         rest = memoryview(data)
         while rest:
             rest = rest[os.write(self.fd, rest) :]
+
+    def hasten(self) -> None:
+        """Let the device begin with what was written, which `settle` waits for."""
+        if _HASTENS:
+            with suppress(OSError):  # a hint; what is wrong `settle` will say
+                os.posix_fadvise(self.fd, 0, 0, os.POSIX_FADV_DONTNEED)
 
     def buffered(self) -> BinaryIO:
         """Return a file to write to, which is closed with this one.
@@ -108,7 +114,7 @@ class Temporary:
 
 def new_name() -> str:
     """Return a name that no file has."""
-    return f".pegboard-{secrets.token_hex(8)}.tmp"
+    return f".pegboard-{os.urandom(8).hex()}.tmp"
 
 
 def link_replaced(folder: Folder, name: str, target: str) -> None:

@@ -99,6 +99,11 @@ class Walk:
             self._step(pending.popleft(), pending, make)
         return self.folder
 
+    def take(self) -> Folder:
+        """Return the folder where the way ends, which is no longer closed with the others."""
+        self._opened.remove(self.folder)
+        return self.folder
+
     def to_missing(self, parts: Sequence[str]) -> str:
         """Walk as far as there is something, and return the true path of the whole.
 

@@ -12,8 +12,8 @@ import os
 import random
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from types import TracebackType
+from typing import Self
 
 from pegboard.errors import UnavailableError
 from pegboard_durable import Place
@@ -23,7 +23,7 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-__all__ = ["locked"]
+__all__ = ["Lock"]
 
 FIRST_PAUSE = 0.0002
 LAST_PAUSE = 0.01
@@ -31,19 +31,34 @@ LAST_PAUSE = 0.01
 _HELD = frozenset({errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK})
 
 
-@contextmanager
-def locked(place: Place, name: str, *, timeout: float) -> Iterator[None]:
-    """Hold a lock file while the block runs.
+class Lock:
+    """Holds a lock file from its making until its block ends.
+
+    Args:
+        place: Where the lock file lies.
+        name: Its name.
+        timeout: Seconds to wait for somebody else who holds it.
 
     Raises:
-        UnavailableError: If somebody else holds it for longer than `timeout`.
+        UnavailableError: If somebody holds it for longer.
         OSError: If it cannot be opened or locked.
     """
-    fd = _acquired(place, name, timeout)
-    try:
-        yield
-    finally:
-        os.close(fd)  # which releases it, as does the end of the process
+
+    __slots__ = ("_fd",)
+
+    def __init__(self, place: Place, name: str, *, timeout: float) -> None:
+        self._fd = _acquired(place, name, timeout)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        os.close(self._fd)  # which releases it, as does the end of the process
 
 
 def _acquired(place: Place, name: str, timeout: float) -> int:

@@ -76,10 +76,9 @@ class Spot:
             OSError: If it cannot be written.
         """
         record = record_of(self._path, data)
-        if current is not None and current.version != record.version:
-            with suppress(FileNotFoundError):  # somebody removed it by hand
-                self._place.preserve(self._name, self._name + PREVIOUS)
-        self._place.replace(self._name, record.raw, mode=_MODE)
+        is_other = current is not None and current.version != record.version
+        keep_as = self._name + PREVIOUS if is_other else None
+        self._place.replace(self._name, record.raw, mode=_MODE, keep_as=keep_as)
         return record.version
 
     def put_back(self, before: Record) -> None:

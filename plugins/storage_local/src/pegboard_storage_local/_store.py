@@ -26,7 +26,7 @@ from pegboard.contracts.storage import (
 from pegboard.errors import CorruptError, UnavailableError
 from pegboard_durable import OutsideRootError, Root
 from pegboard_storage_local._listing import listed
-from pegboard_storage_local._lock import locked
+from pegboard_storage_local._lock import Lock
 from pegboard_storage_local._record import Record
 from pegboard_storage_local._spot import LOCK, PREVIOUS, Spot
 
@@ -197,7 +197,7 @@ class LocalStore(Store):
         with (
             _Translated(doing, key),
             self._root.place(folder, make=True) as place,
-            locked(place, name + LOCK, timeout=timeout),
+            Lock(place, name + LOCK, timeout=timeout),
         ):
             yield Spot(place, path, name, key)
 
