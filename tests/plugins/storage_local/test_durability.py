@@ -117,7 +117,7 @@ def test_what_the_device_refuses_is_an_error_and_the_old_content_stays(store, ca
         assert store.read(KEY).data == b"old"
     store.write(KEY, b"new")
     assert store.previous(KEY).data == b"old"
-    assert not list(store._folder.rglob("*.tmp"))
+    assert not list(store._folder.rglob("*~new"))
 
 
 def test_each_flipped_bit_is_found_and_the_content_before_is_offered(store):
@@ -264,15 +264,23 @@ for _ in range({count}):
     writers = [subprocess.Popen([sys.executable, "-c", program, str(folder)]) for _ in range(4)]
     assert [writer.wait(60) for writer in writers] == [0] * 4
     assert LocalStore(folder).read(KEY).data == b"%d" % (4 * count)
-    assert not list(folder.rglob("*.tmp"))
+    assert not list(folder.rglob("*~new"))
 
 
-def test_what_dead_writers_have_left_is_swept_when_the_app_starts(tmp_path, store):
+def test_what_a_dead_writer_has_left_goes_with_the_next_write_and_is_never_written_to(store):
+    outside = store._folder.parent / "outside"
+    outside.write_bytes(b"precious")
     store.write(KEY, b"one")
-    left = (store._folder / KEY.path).with_name(".pegboard-0123456789abcdef.tmp")
-    left.write_bytes(b"half")
-    os.utime(left, (0, 0))
-    assert store.sweep() == 1
-    assert not left.exists()
-    assert LocalStore(tmp_path / "nothing").sweep() == 0
-    assert not (tmp_path / "nothing").exists()
+    left = (store._folder / KEY.path).with_name("notes.data~new")
+    for plant in (
+        left.write_bytes,
+        lambda _: left.hardlink_to(outside),
+        lambda _: left.symlink_to(outside),
+    ):
+        plant(b"half")
+        store.write(KEY, b"two")
+        assert not left.exists()
+        left.write_bytes(b"half")
+        assert store.delete(KEY)
+        assert not left.exists()
+        assert outside.read_bytes() == b"precious"

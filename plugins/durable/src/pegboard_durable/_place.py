@@ -81,16 +81,25 @@ class Place:
         return fd, found.st_size
 
     def replace(
-        self, name: str, data: bytes, *, mode: int = 0o600, keep_as: str | None = None
+        self,
+        name: str,
+        data: bytes,
+        *,
+        aside: str | None = None,
+        keep_as: str | None = None,
+        mode: int = 0o600,
     ) -> None:
         """Give a file, new or old, this content and mode, in one step.
 
         Args:
             name: Its name.
             data: Its whole new content.
-            mode: Its new mode.
+            aside: Name that the content is written under first, for who holds a lock of the file:
+                a writer that dies leaves it, and the next one removes it. None for a new name,
+                which `Root.sweep` removes then.
             keep_as: Second name that what is there before keeps, in the place of what had it.
                 Nothing is copied. A failure or death in between may leave nothing of that name.
+            mode: Its new mode.
 
         Raises:
             DurableError: If it cannot be written; the old content is there, unless the error's
@@ -98,7 +107,7 @@ class Place:
         """
         path = self._at(name)
         with translated("write", path, effect="what was there before is unchanged"):
-            temporary = Temporary(self._folder, mode)
+            temporary = Temporary(self._folder, mode, name=aside)
             try:
                 temporary.write(data)
                 if keep_as is not None:
@@ -148,17 +157,21 @@ class Place:
         with translated("set the mode of", self.path):
             self._folder.set_state(mode, modified_ns)
 
-    def remove(self, name: str) -> bool:
+    def remove(self, name: str, *beside: str) -> bool:
         """Remove a file; False where there was none. A link is removed, not what it names.
+
+        Args:
+            name: Its name.
+            beside: Names of files that go before it, where they are there.
 
         Raises:
             DurableError: If it cannot be removed.
         """
         with translated("remove", self._at(name)):
-            is_removed = self._folder.unlink(name)
-            if is_removed and self._durable:
+            removed = [self._folder.unlink(each) for each in (*beside, name)]
+            if self._durable and any(removed):
                 self._folder.sync()
-            return is_removed
+            return removed[-1]
 
     def _at(self, name: str) -> str:
         return f"{self.path}{os.sep}{name}"

@@ -20,7 +20,7 @@ from pegboard_durable._folder import Folder, sync
 if sys.platform != "win32":
     import fcntl
 
-__all__ = ["Temporary", "link_replaced", "new_name", "sweep"]
+__all__ = ["Temporary", "link_replaced", "sweep"]
 
 _PATTERN = re.compile(r"\.pegboard-[0-9a-f]{16}\.tmp")
 _NEW = os.O_CREAT | os.O_EXCL | os.O_RDWR
@@ -34,6 +34,8 @@ class Temporary:
     Args:
         folder: Where it lies: on the same file system as what it replaces.
         mode: What it is created with, less the umask.
+        name: A name that nobody but the caller uses, who holds a lock: what is there was left by
+            one that died. None for a name that nobody has.
 
     Attributes:
         name: Its name in the folder.
@@ -43,16 +45,14 @@ class Temporary:
         OSError: If it cannot be created.
     """
 
-    def __init__(self, folder: Folder, mode: int) -> None:
+    def __init__(self, folder: Folder, mode: int, *, name: str | None = None) -> None:
         self._folder = folder
         self._file: BinaryIO | None = None
-        while True:
-            self.name = new_name()
-            self.fd = folder.open_file(self.name, _NEW, mode)
-            if _lock(self.fd) and os.fstat(self.fd).st_nlink:
-                break
-            os.close(self.fd)  # a sweep came between the two calls and removes it
         self._is_kept = False
+        if name is not None:
+            self.name, self.fd = name, _renewed(folder, name, mode)
+        else:
+            self.name, self.fd = _locked(folder, mode)
 
     def write(self, data: bytes) -> None:
         """Write a content that is at hand.
@@ -112,9 +112,21 @@ class Temporary:
             self._file.close()
 
 
-def new_name() -> str:
-    """Return a name that no file has."""
-    return f".pegboard-{os.urandom(8).hex()}.tmp"
+def _locked(folder: Folder, mode: int) -> tuple[str, int]:
+    while True:
+        name = _new_name()
+        fd = folder.open_file(name, _NEW, mode)
+        if _lock(fd) and os.fstat(fd).st_nlink:
+            return name, fd
+        os.close(fd)  # a sweep came between the two calls and removes it
+
+
+def _renewed(folder: Folder, name: str, mode: int) -> int:
+    try:
+        return folder.open_file(name, _NEW, mode)
+    except FileExistsError:  # removed, and not emptied: it could be another name of any file
+        folder.unlink(name)
+        return folder.open_file(name, _NEW, mode)
 
 
 def link_replaced(folder: Folder, name: str, target: str) -> None:
@@ -123,13 +135,18 @@ def link_replaced(folder: Folder, name: str, target: str) -> None:
     Raises:
         OSError: If that is not possible.
     """
-    temporary = new_name()
+    temporary = _new_name()
     folder.make_link(temporary, target)
     try:
         folder.rename(temporary, name, folder)
     except BaseException:
         folder.unlink(temporary)
         raise
+
+
+def _new_name() -> str:
+    """Return a name that no file has."""
+    return f".pegboard-{os.urandom(8).hex()}.tmp"
 
 
 def sweep(folder: Folder, older_than: float) -> int:

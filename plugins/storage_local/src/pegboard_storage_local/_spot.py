@@ -1,4 +1,4 @@
-"""One file on disk, with what lies beside it: the content before, and the lock."""
+"""One file on disk, with what lies beside it: the content before, the next one, and the lock."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ __all__ = ["LOCK", "PREVIOUS", "Spot"]
 # No encoded name has a tilde, so that these never meet a file.
 LOCK = "~lock"
 PREVIOUS = "~previous"
+NEW = "~new"
 
 _MODE = 0o600
 
@@ -78,7 +79,7 @@ class Spot:
         record = record_of(self._path, data)
         is_other = current is not None and current.version != record.version
         keep_as = self._name + PREVIOUS if is_other else None
-        self._place.replace(self._name, record.raw, mode=_MODE, keep_as=keep_as)
+        self._replace(record, keep_as)
         return record.version
 
     def put_back(self, before: Record) -> None:
@@ -87,7 +88,7 @@ class Spot:
         Raises:
             OSError: If it cannot be written.
         """
-        self._place.replace(self._name, before.raw, mode=_MODE)
+        self._replace(before, None)
 
     def remove(self) -> bool:
         """Remove everything; False where there was no file.
@@ -95,8 +96,11 @@ class Spot:
         Raises:
             OSError: If it cannot be removed.
         """
-        self._place.remove(self._name + PREVIOUS)
-        was_there = self._place.remove(self._name)
+        was_there = self._place.remove(self._name, self._name + NEW, self._name + PREVIOUS)
         with suppress(DurableError):  # some systems keep what is open: it stays, and is empty
             self._place.remove(self._name + LOCK)
         return was_there
+
+    def _replace(self, record: Record, keep_as: str | None) -> None:
+        aside = self._name + NEW
+        self._place.replace(self._name, record.raw, aside=aside, keep_as=keep_as, mode=_MODE)

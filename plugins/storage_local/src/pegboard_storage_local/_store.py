@@ -156,19 +156,6 @@ class LocalStore(Store):
                 return _entry(current)
             return Entry(data=data, version=spot.put(data, current))
 
-    def sweep(self) -> int:
-        """Remove what writers that were killed have left; return how many files that was.
-
-        Raises:
-            UnavailableError: If a folder cannot be read.
-        """
-        if not self._folder.is_dir():
-            return 0
-        try:
-            return self._root.sweep()
-        except OSError as error:
-            raise UnavailableError(f"{self._folder} cannot be swept: {error}") from error
-
     def _read(self, key: FileKey, suffix: str = "") -> Entry | None:
         if not self._is_made():
             return None

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-from anyio import to_thread
-
 from pegboard import hookimpl
-from pegboard.errors import UnavailableError
 from pegboard_storage_local._folders import Folders
-from pegboard_storage_local._store import LocalStore
 from pegboard_storage_local.config import StorageLocalConfig
 
 if TYPE_CHECKING:
@@ -21,8 +16,6 @@ if TYPE_CHECKING:
     from pegboard.contracts.storage import FileKey, Store
 
 __all__ = ["plugin"]
-
-_logger = logging.getLogger("pegboard.storage.local")
 
 
 class StorageLocalPlugin:
@@ -38,7 +31,7 @@ class StorageLocalPlugin:
 
     @hookimpl
     def lifespan(self, app: App) -> AbstractAsyncContextManager[None]:
-        """Open the folder; remove what writers that were killed have left there."""
+        """Keep the folders of the app while it runs."""
         return self._serving(app)
 
     @hookimpl
@@ -50,22 +43,11 @@ class StorageLocalPlugin:
     @asynccontextmanager
     async def _serving(self, app: App) -> AsyncIterator[None]:
         settings: StorageLocalConfig = app.settings("storage_local")
-        folders = self._folders[app] = Folders(app.data / settings.folder, settings)
-        app.spawn(_sweep, folders.main, name="storage_local: sweep")
+        self._folders[app] = Folders(app.data / settings.folder, settings)
         try:
             yield
         finally:
             del self._folders[app]
-
-
-async def _sweep(store: LocalStore) -> None:
-    try:
-        count = await to_thread.run_sync(store.sweep)
-    except UnavailableError as error:
-        _logger.warning("%s", error)
-    else:
-        if count:
-            _logger.info("removed %d files that writers which were killed have left", count)
 
 
 plugin = StorageLocalPlugin()
