@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from pegboard.errors import TooLargeError
-from pegboard_transport_http._pending import Pending, poll
+from pegboard_transport_http._deadline import Deadline
 from pegboard_transport_http._refusal import ClientGoneError, SlowBodyError
 
 if TYPE_CHECKING:
@@ -17,64 +17,52 @@ if TYPE_CHECKING:
     from pegboard_transport_http._head import Fields
     from pegboard_transport_http.config import HttpSettings
 
-__all__ = ["Begun", "BodyReader"]
-
-Begun = tuple[bytes | None, "Message | None", "Pending[Message] | None"]
-"""A body that was begun to be read: the whole of it, the first message, the wait for the next."""
+__all__ = ["BodyReader", "too_slow"]
 
 
 class BodyReader:
     """Reads bodies within limits.
 
+    Attributes:
+        max_memory: Bytes of a body that may be held in memory.
+        silence: For how long a client may send nothing.
+
     Args:
         settings: The limits.
     """
 
-    __slots__ = ("_rate", "_timeout", "max_memory")
+    __slots__ = ("_rate", "_timeout", "max_memory", "silence")
 
     def __init__(self, settings: HttpSettings) -> None:
         self.max_memory = settings.max_memory_body
+        self.silence = Deadline(settings.body_timeout)
         self._timeout = settings.body_timeout
         self._rate = settings.min_body_rate
 
-    def begin(self, receive: Receive) -> Begun:
-        """Begin to read: a body that is there already, in a single message, is not copied.
-
-        Some servers send the body and its end in two messages.
-        """
-        message, pending = poll(receive)
-        if message is None:
-            return None, None, pending
-        if message.get("more_body"):
-            rest, pending = poll(receive)
-            if rest is None:
-                return None, message, pending
-            message = _joined(message, rest)
-        if message["type"] != "http.request" or message.get("more_body"):
-            return None, message, None
-        body: bytes = message.get("body", b"")
-        return (body if len(body) <= self.max_memory else None), message, None
-
-    async def read(self, fields: Fields, begun: Begun, receive: Receive) -> bytes:
+    async def read(self, fields: Fields, receive: Receive, first: Message | None = None) -> bytes:
         """Return the whole body.
 
         Args:
             fields: The request headers.
-            begun: What `begin` has returned.
             receive: Gives what is still missing.
+            first: The first message, if that was received already.
 
         Raises:
             TooLargeError: If it is larger than what may be held in memory.
             SlowBodyError: If it does not come in fast enough.
             ClientGoneError: If the client goes away before it is complete.
         """
-        if begun[0] is not None:
-            return begun[0]
-        async with aclosing(self.parts(fields, begun, receive, self.max_memory)) as parts:
+        _check_length(fields, self.max_memory)
+        message = first or await self._first(receive)
+        if message["type"] == "http.request" and not message.get("more_body"):
+            body: bytes = message.get("body", b"")
+            if len(body) <= self.max_memory:
+                return body
+        async with aclosing(self.parts(fields, receive, self.max_memory, message)) as parts:
             return b"".join([part async for part in parts])
 
     async def parts(
-        self, fields: Fields, begun: Begun, receive: Receive, limit: int
+        self, fields: Fields, receive: Receive, limit: int, first: Message | None = None
     ) -> AsyncGenerator[bytes, None]:
         """Yield the body in parts as they come in; to be closed by whoever does not read it all.
 
@@ -84,13 +72,13 @@ class BodyReader:
             ClientGoneError: If the client goes away before it is complete.
         """
         _check_length(fields, limit)
-        _, message, pending = begun
         start = anyio.current_time()
         received = 0
+        message = first
         while True:
-            if message is None and pending is not None:
-                message, pending = await self._wait(pending, start, received), None
-            if message is None or message["type"] != "http.request":
+            if message is None:
+                message = await self._next(receive, start, received)
+            if message["type"] != "http.request":
                 raise ClientGoneError
             body: bytes = message.get("body", b"")
             received += len(body)
@@ -100,20 +88,20 @@ class BodyReader:
                 yield body
             if not message.get("more_body", False):
                 return
-            self._check_rate(start, received)
             message = None
-            if pending is None:
-                message, pending = poll(receive)
 
-    async def _wait(self, pending: Pending[Message], start: float, received: int) -> Message:
+    async def _first(self, receive: Receive) -> Message:
         try:
-            return await pending.within(self._allowance(start, received))
+            return await self.silence.bound(receive)
         except TimeoutError as error:
-            raise _too_slow(received) from error
+            raise too_slow(0) from error
 
-    def _check_rate(self, start: float, received: int) -> None:
-        if self._allowance(start, received) <= 0:
-            raise _too_slow(received)
+    async def _next(self, receive: Receive, start: float, received: int) -> Message:
+        try:
+            with anyio.fail_after(self._allowance(start, received)):
+                return await receive()
+        except TimeoutError as error:
+            raise too_slow(received) from error
 
     def _allowance(self, start: float, received: int) -> float:
         """Return how many seconds the next part may take.
@@ -124,15 +112,6 @@ class BodyReader:
             return self._timeout
         bought = start + self._timeout + received / self._rate
         return min(bought - anyio.current_time(), self._timeout)
-
-
-def _joined(first: Message, second: Message) -> Message:
-    """Return two messages in a row as one."""
-    if second["type"] != "http.request":
-        return second
-    rest = second.get("body", b"")
-    body = first.get("body", b"") + rest if rest else first.get("body", b"")
-    return {"type": "http.request", "body": body, "more_body": second.get("more_body", False)}
 
 
 def _check_length(fields: Fields, limit: int) -> None:
@@ -150,5 +129,6 @@ def _too_large(limit: int) -> TooLargeError:
     return TooLargeError(f"the body is larger than {limit} bytes")
 
 
-def _too_slow(received: int) -> SlowBodyError:
+def too_slow(received: int) -> SlowBodyError:
+    """Return what refuses a client that sends its body too slowly."""
     return SlowBodyError(f"the body comes in too slowly: {received} bytes so far")

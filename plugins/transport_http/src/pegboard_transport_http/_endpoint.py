@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pegboard import CallContext, Connection, Export
 from pegboard.errors import InputError, MethodNotAllowedError, NotFoundError
+from pegboard_transport_http._body import too_slow
 from pegboard_transport_http._input import Content, bind, compile_json, query_values
 from pegboard_transport_http._refusal import refusal
 from pegboard_transport_http._render import Response
@@ -13,8 +14,7 @@ from pegboard_transport_http._serve import compile_serve
 
 if TYPE_CHECKING:
     from pegboard import Session
-    from pegboard.contracts.asgi import Receive, Scope, Send
-    from pegboard_transport_http._body import Begun
+    from pegboard.contracts.asgi import Message, Receive, Scope, Send
     from pegboard_transport_http._head import Fields
     from pegboard_transport_http._transport import HttpTransport
 
@@ -103,21 +103,26 @@ class Endpoint:
         return export
 
     async def read(
-        self, scope: Scope, fields: Fields, begun: Begun, receive: Receive, session: Session
+        self,
+        scope: Scope,
+        fields: Fields,
+        receive: Receive,
+        session: Session,
+        first: Message | None = None,
     ) -> tuple[Content, CallContext, tuple[Any, ...], dict[str, Any]]:
         """Read and bind what a request with a body brings; what is to be closed comes first.
 
         Args:
             scope: The ASGI scope.
             fields: The headers that say what body there is.
-            begun: The body as far as it has come in.
-            receive: Gives the rest of it.
+            receive: Gives the body.
             session: Who asks.
+            first: The first message of the body, if that was received already.
 
         Raises:
             PegboardError: If the body cannot be read or bound, or the export is gone meanwhile.
         """
-        content = await self.transport.read(fields, begun, receive, self.export.binding)
+        content = await self.transport.read(fields, receive, self.export.binding, first)
         try:
             export, session = await self.admit(scope, session)
             values = query_values(scope["query_string"])
@@ -144,6 +149,8 @@ class Endpoint:
         """Answer with what went wrong before there was an answer."""
         if isinstance(error, UnicodeDecodeError):  # of the query: whoever else decodes translates
             error = InputError("the query string is not UTF-8, percent-encoded")
+        elif isinstance(error, TimeoutError):  # of the body: a call's own is its result
+            error = too_slow(0)
         origin = self.export.origin
         await self.transport.refuse(
             scope, receive, send, error, what=self.export.address, origin=origin

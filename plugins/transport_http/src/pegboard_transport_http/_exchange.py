@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pegboard.contracts.session import RESPONSE_HEADERS
 from pegboard_transport_http._header import Header, guarded
-from pegboard_transport_http._pending import poll
 from pegboard_transport_http._refusal import ClientGoneError
 from pegboard_transport_http._render import ENVELOPE_TYPE, Response
 
 if TYPE_CHECKING:
     from pegboard.contracts.asgi import Message, Receive, Scope, Send
+    from pegboard_transport_http._deadline import Deadline
 
 __all__ = ["Exchange", "StalledClientError"]
 
@@ -32,17 +33,23 @@ class Exchange:
         receive: Gives the messages of the client.
         started: Whether the status has left: nothing else can be answered then.
         is_head: Whether only the head of the answer is wanted.
+
+    Args:
+        scope: The ASGI scope.
+        receive: Gives the messages of the client.
+        send: Takes those for it.
+        stall: For how long the client may accept nothing.
     """
 
-    __slots__ = ("_send", "is_head", "receive", "scope", "send_timeout", "started")
+    __slots__ = ("_send", "_stall", "is_head", "receive", "scope", "started")
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, *, send_timeout: float) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, *, stall: Deadline) -> None:
         self.scope = scope
         self.receive = receive
         self.started = False
         self.is_head = scope["method"] == "HEAD"
-        self.send_timeout = send_timeout
         self._send = send
+        self._stall = stall
 
     def header(self, name: bytes) -> bytes | None:
         """Return a request header, the values of a repeated one joined by commas."""
@@ -92,9 +99,7 @@ class Exchange:
 
     async def _bounded(self, message: Message) -> None:
         try:
-            _, pending = poll(self._send, message)
-            if pending is not None:
-                await pending.within(self.send_timeout)
+            await self._stall.bound(partial(self._send, message))
         except TimeoutError as error:
             await self._abort()
             raise StalledClientError from error

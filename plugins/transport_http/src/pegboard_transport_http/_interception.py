@@ -68,13 +68,7 @@ class Interception:
         media_type = parse_media_type(fields.get(b"content-type"))
         if scope["method"] in _BODILESS or media_type.essence == MULTIPART:
             return request, receive
-        reader = self._transport.body
-        begun = reader.begin(receive)
-        try:
-            body = await reader.read(fields, begun, receive)
-        finally:
-            if begun[2] is not None:
-                begun[2].close()
+        body = await self._transport.body.read(fields, receive)
         content = decode_body(body, media_type, max_fields=max_fields)
         request.request.body, request.request.form_data = content.body, content.form
         return request, _replay(body, receive)

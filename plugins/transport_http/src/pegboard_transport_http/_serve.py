@@ -23,6 +23,8 @@ __all__ = ["compile_serve"]
 
 _NO_NAMES: dict[str, Any] = {}
 _BODILESS = frozenset({"GET", "HEAD"})
+_UNKNOWN = bytes(100)
+"""What stands for a Content-Length that is not there: longer than any that is."""
 
 
 def compile_serve(endpoint: Endpoint, *, as_events: bool) -> AsgiCallable:  # noqa: C901, PLR0915 - the inner one counts
@@ -36,9 +38,11 @@ def compile_serve(endpoint: Endpoint, *, as_events: bool) -> AsgiCallable:  # no
     app, settings = transport.app, transport.settings
     access = app.access
     slot = app.registry.slot(export.address)
-    check_head, begin_body, small = transport.head.fields, transport.body.begin, transport.small
+    check_head, small = transport.head.fields, transport.small
+    in_time = transport.body.silence.bound
     bind_export, decode, resumes = export.binding.bind, endpoint.decode, endpoint.resumes
     methods, max_fields, is_public = endpoint.accepted, settings.max_fields, export.public
+    few_digits = len(str(transport.body.max_memory)) - 1  # of a length that is surely below
     is_enveloped = not export.options.row and not as_events
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: C901, PLR0912, PLR0915 - see above
@@ -51,10 +55,11 @@ def compile_serve(endpoint: Endpoint, *, as_events: bool) -> AsgiCallable:  # no
                 await endpoint.other_method(scope, receive, send)
                 return
             tell = access.headers
+            bind = bind_export
             if is_public and tell is not None and tell.isdisjoint(fields):
-                bind, session = bind_export, ANONYMOUS
+                session = ANONYMOUS
             else:
-                bind, session = bind_export, await access.admit(export, Connection(scope))
+                session = await access.admit(export, Connection(scope))
                 if slot.export is not export:
                     current, session = await endpoint.admit(scope, session)
                     bind = current.binding.bind
@@ -68,24 +73,24 @@ def compile_serve(endpoint: Endpoint, *, as_events: bool) -> AsgiCallable:  # no
                 args, kwargs = bind(values)
                 context = CallContext(app, session, scope)
             else:
-                begun = begin_body(receive)
-                kwargs = None
+                message = kwargs = None
                 if (
-                    begun[0]
-                    and decode is not None
+                    decode is not None
                     and not query
                     and fields.get(b"content-type") == b"application/json"
-                    and slot.export is export
+                    and len(fields.get(b"content-length", _UNKNOWN)) <= few_digits
                 ):
-                    try:
-                        args, value = decode(begun[0])
-                        kwargs = _NO_NAMES
-                        context = CallContext(app, session, scope, None, value)
-                    except Exception:  # noqa: BLE001, S110 - the long way says what is wrong
-                        pass
+                    message = await in_time(receive)
+                    if slot.export is export and not message.get("more_body"):
+                        try:
+                            args, value = decode(message["body"])
+                            kwargs = _NO_NAMES
+                            context = CallContext(app, session, scope, None, value)
+                        except Exception:  # noqa: BLE001, S110 - the long way says what is wrong
+                            pass
                 if kwargs is None:
                     content, context, args, kwargs = await endpoint.read(
-                        scope, fields, begun, receive, session
+                        scope, fields, receive, session, message
                     )
             token = call_context.set(context)
             try:

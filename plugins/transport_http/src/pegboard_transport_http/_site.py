@@ -28,6 +28,7 @@ from pegboard_transport_http._render import JSON, Response
 if TYPE_CHECKING:
     from pegboard import App, Slot
     from pegboard.contracts.asgi import Receive, Scope, Send
+    from pegboard_transport_http._deadline import Deadline
     from pegboard_transport_http._header import Header
     from pegboard_transport_http.config import HttpSettings
 
@@ -59,19 +60,25 @@ ASK_AGAIN: Header = (b"cache-control", b"no-cache")
 NEVER: Header = (b"cache-control", b"no-store")
 
 
-def site_routes(app: App, settings: HttpSettings) -> list[Route]:
+def site_routes(app: App, settings: HttpSettings, stall: Deadline) -> list[Route]:
     """Return the routes of the pages that come with HTTP."""
-    site = Site(app, settings)
+    site = Site(app, settings, stall)
     prefixes = ("/", "/docs", "/health", "/openapi.json")
     return [Route(kind="http", prefix=each, asgi=site) for each in prefixes]
 
 
 class Site:
-    """Answers whatever is not the call of an export."""
+    """Answers whatever is not the call of an export.
 
-    def __init__(self, app: App, settings: HttpSettings) -> None:
+    Args:
+        app: The app.
+        settings: Its settings for HTTP.
+        stall: For how long a client may accept nothing.
+    """
+
+    def __init__(self, app: App, settings: HttpSettings, stall: Deadline) -> None:
         self._app = app
-        self._settings = settings
+        self._stall = stall
         self._head = HeadCheck(settings.allowed_hosts)
         self._compressor = Compressor(
             smallest=settings.compress_from, level=settings.compress_level
@@ -87,7 +94,7 @@ class Site:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        exchange = Exchange(scope, receive, send, send_timeout=self._settings.send_timeout)
+        exchange = Exchange(scope, receive, send, stall=self._stall)
         try:
             self._head.fields(scope)
             response = self._answer(exchange)

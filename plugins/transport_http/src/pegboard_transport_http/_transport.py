@@ -14,6 +14,7 @@ from pegboard import Result, call_context
 from pegboard.errors import NotFoundError, PegboardError
 from pegboard_transport_http._body import BodyReader
 from pegboard_transport_http._compression import Compressor
+from pegboard_transport_http._deadline import Deadline
 from pegboard_transport_http._delivery import Delivery
 from pegboard_transport_http._download import download
 from pegboard_transport_http._endpoint import NAME, Endpoint
@@ -35,8 +36,7 @@ from pegboard_transport_http._stream_limit import StreamLimit, address_of
 
 if TYPE_CHECKING:
     from pegboard import App, Binding, CallContext, Slot
-    from pegboard.contracts.asgi import AsgiCallable, Receive, Scope, Send
-    from pegboard_transport_http._body import Begun
+    from pegboard.contracts.asgi import AsgiCallable, Message, Receive, Scope, Send
     from pegboard_transport_http._head import Fields
     from pegboard_transport_http.config import HttpSettings
 
@@ -57,6 +57,7 @@ class HttpTransport:
         settings: Its settings for HTTP.
         head: Checks the heads of requests.
         body: Reads bodies.
+        stall: For how long a client may accept nothing of its answer.
         small: Bodies below this size are sent as they are.
         deliveries: Streams that are open.
     """
@@ -66,6 +67,7 @@ class HttpTransport:
         self.settings = settings
         self.head = HeadCheck(settings.allowed_hosts)
         self.body = BodyReader(settings)
+        self.stall = Deadline(settings.send_timeout)
         self.small = min(SMALL, SMALL if settings.compress_from is None else settings.compress_from)
         self.deliveries: set[Delivery] = set()
         self._compressor = Compressor(
@@ -113,39 +115,35 @@ class HttpTransport:
 
     def exchange(self, scope: Scope, receive: Receive, send: Send) -> Exchange:
         """Return a request as what is off the fast path likes it."""
-        return Exchange(scope, receive, send, send_timeout=self.settings.send_timeout)
+        return Exchange(scope, receive, send, stall=self.stall)
 
     async def read(
-        self, fields: Fields, begun: Begun, receive: Receive, binding: Binding
+        self, fields: Fields, receive: Receive, binding: Binding, first: Message | None = None
     ) -> Content:
         """Read and decode a body.
 
         Args:
             fields: The request headers.
-            begun: What `body.begin` has returned.
             receive: Gives what is still missing of the body.
             binding: What the export takes.
+            first: The first message, if that was received already.
 
         Raises:
             InputError: If it is malformed, too large, too slow or of a type that is not taken.
             ClientGoneError: If the client goes away before it is complete.
         """
-        try:
-            return await self._read(fields, begun, receive, binding)
-        finally:
-            if begun[2] is not None:
-                begun[2].close()
-
-    async def _read(
-        self, fields: Fields, begun: Begun, receive: Receive, binding: Binding
-    ) -> Content:
         media_type = parse_media_type(fields.get(b"content-type"))
         if media_type.essence == MULTIPART:
-            parts = self.body.parts(fields, begun, receive, self.settings.max_body)
+            parts = self.body.parts(fields, receive, self.settings.max_body, first)
             form = await read_multipart(parts, media_type.boundary, self.settings)
             return Content(form=form.values, uploads=form.uploads)
-        body = await self.body.read(fields, begun, receive)
+        body = await self.body.read(fields, receive, first)
         return read_content(body, media_type, binding, max_fields=self.settings.max_fields)
+
+    def close(self) -> None:
+        """Let go of the event loop: no request is served any more."""
+        self.stall.close()
+        self.body.silence.close()
 
     # -- answers ---------------------------------------------------------------------------
 

@@ -60,6 +60,7 @@ class HttpPlugin:
                 group.cancel_scope.cancel()
         finally:
             unsubscribe()
+            transport.close()
             del self._transports[app]
 
     @hookimpl
@@ -80,7 +81,7 @@ class HttpPlugin:
         routes = [
             Route(kind="http", prefix="/api", asgi=transport.api, find=transport.find_api),
             Route(kind="http", prefix="/sse", asgi=transport.sse),
-            *site_routes(app, transport.settings),
+            *site_routes(app, transport.settings, transport.stall),
         ]
         if app.request_hooks:
             interception = Interception(transport)
