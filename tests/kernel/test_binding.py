@@ -54,6 +54,18 @@ def test_a_missing_and_an_unknown_argument_are_named():
         Binding(function).bind({"a": 1, "b": 2})
 
 
+def test_what_is_missing_in_an_argument_is_named_with_its_place():
+    class Exact(msgspec.Struct, forbid_unknown_fields=True):
+        points: list[Point]
+
+    def function(data: Exact): ...
+
+    with pytest.raises(InputError, match=r"missing argument `data\.points\[0\]\.x`"):
+        Binding(function).bind({"data": {"points": [{"y": 1}]}})
+    with pytest.raises(InputError, match=r"unknown argument `data\.pints`"):
+        Binding(function).bind({"data": {"points": [], "pints": []}})
+
+
 def test_one_value_of_a_repeated_argument_is_a_list_of_one():
     def function(tag: list[str], ids: set[int] | None = None): ...
 

@@ -40,6 +40,10 @@ RESERVED = frozenset(
 """Names that an export with `**kwargs` never receives from outside."""
 
 _RESERVED_PREFIX = "tb_run_"
+_SENTENCES = {
+    "Object missing required field": "missing",
+    "Object contains unknown field": "unknown",
+}
 _NO_KEYWORDS: dict[str, Any] = {}
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -379,10 +383,11 @@ def _positional_count(signature: inspect.Signature, kinds: dict[str, Injected | 
 def _explain(message: str) -> str:
     """Say in terms of arguments what msgspec says in terms of an object."""
     text, _, place = message.partition(" - at `$.")
-    if text.startswith("Object missing required field"):
-        return text.replace("Object missing required field", "missing argument")
-    if text.startswith("Object contains unknown field"):
-        return text.replace("Object contains unknown field", "unknown argument")
-    if not place:
+    within = place.rstrip("`")
+    for theirs, ours in _SENTENCES.items():
+        if text.startswith(theirs):
+            prefix = f"{within}." if within else ""
+            return text.replace(f"{theirs} `", f"{ours} argument `{prefix}")
+    if not within:
         return message
-    return f"argument `{place.rstrip('`')}`: {text[:1].lower()}{text[1:]}"
+    return f"argument `{within}`: {text[:1].lower()}{text[1:]}"
