@@ -43,7 +43,7 @@ class GivingUp(Probe):
 
 @pytest.mark.parametrize("backend", ["asyncio", "uvloop"])
 def test_a_download_that_was_given_up_does_not_hold_up_a_stop(backend, monkeypatch):
-    monkeypatch.setattr("pegboard.testing.server_suite.Probe", GivingUp)
+    monkeypatch.setattr("pegboard.testing._running_server.Probe", GivingUp)
     with running_server(HypercornServer(), backend, shutdown_timeout=20.0) as running:
         client = running.client()
         client.send(b"GET /flood HTTP/1.1\r\nhost: a\r\n\r\n")

@@ -14,7 +14,6 @@ is skipped: what a server does not declare among its features it has to refuse.
 
 from __future__ import annotations
 
-import base64
 import http.client
 import logging
 import os
@@ -24,273 +23,27 @@ import ssl
 import struct
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from threading import Event as ThreadEvent
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import anyio
 import pytest
 from anyio.abc import TaskStatus
-from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from pegboard.contracts.server import Server, ServeSettings
 from pegboard.errors import ConfigError
-
-if TYPE_CHECKING:
-    from pegboard.contracts.asgi import Receive, Scope, Send
+from pegboard.testing._raw_client import Client, get_request, http2_get
+from pegboard.testing._running_server import (
+    TIMEOUT,
+    RunningServer,
+    listening_socket,
+    new_portal,
+    new_settings,
+    running_server,
+)
+from pegboard.testing._server_probe import Probe
 
 __all__ = ["Client", "Probe", "RunningServer", "ServerSuite", "running_server"]
-
-_TIMEOUT = 10.0
-_PAGE = b"x" * 3_000
-_CHUNK = b"x" * 65_536
-
-
-class Probe:
-    """The application under test: one path for each thing that a server has to cope with.
-
-    Attributes:
-        stop: Given to the server; the open streams and sockets end when it is set.
-        release: What `/slow` waits for.
-        entered: Set when `/slow`, `/ignore` or `/disconnect` was called.
-        disconnected: Set when `/disconnect` or a socket saw its client go.
-        flooded: Bytes that `/flood` has handed to the server.
-        scopes: The scopes of all requests, in order.
-    """
-
-    def __init__(self) -> None:
-        self.stop = anyio.Event()
-        self.release = anyio.Event()
-        self.entered = ThreadEvent()
-        self.disconnected = ThreadEvent()
-        self.flooded = 0
-        self.scopes: list[Scope] = []
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer as the path says."""
-        self.scopes.append(scope)
-        if scope["type"] == "websocket":
-            await (self._refuse if scope["path"] == "/refuse" else self._websocket)(receive, send)
-            return
-        name = scope["path"].lstrip("/") or "hello"
-        await getattr(self, f"_{name}")(receive, send)
-
-    async def _hello(self, receive: Receive, send: Send) -> None:
-        await _answer(send, b"hello")
-
-    async def _page(self, receive: Receive, send: Send) -> None:
-        await _answer(send, _PAGE)
-
-    async def _echo(self, receive: Receive, send: Send) -> None:
-        await _answer(send, await _body(receive))
-
-    async def _stream(self, receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        for index in range(3):
-            part = b"part %d\n" % index
-            await send({"type": "http.response.body", "body": part, "more_body": True})
-        await send({"type": "http.response.body", "body": b""})
-
-    async def _flood(self, receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        while not self.stop.is_set():
-            await send({"type": "http.response.body", "body": _CHUNK, "more_body": True})
-            self.flooded += len(_CHUNK)
-            await anyio.lowlevel.checkpoint()  # a server may swallow what nobody receives
-
-    async def _slow(self, receive: Receive, send: Send) -> None:
-        await _body(receive)
-        self.entered.set()
-        await self.release.wait()
-        await _answer(send, b"done")
-
-    async def _ignore(self, receive: Receive, send: Send) -> None:
-        self.entered.set()
-        await anyio.sleep_forever()
-
-    async def _disconnect(self, receive: Receive, send: Send) -> None:
-        await _body(receive)
-        self.entered.set()
-        while (await receive())["type"] != "http.disconnect":
-            pass
-        self.disconnected.set()
-
-    async def _fail(self, receive: Receive, send: Send) -> None:
-        msg = "the application failed on purpose"
-        raise RuntimeError(msg)
-
-    async def _events(self, receive: Receive, send: Send) -> None:
-        headers = [(b"content-type", b"text/event-stream")]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": b"data: first\n\n", "more_body": True})
-        await self.stop.wait()
-        await send({"type": "http.response.body", "body": b"data: last\n\n"})
-
-    async def _refuse(self, receive: Receive, send: Send) -> None:
-        await receive()
-        headers = [(b"content-type", b"text/plain"), (b"content-length", b"4")]
-        start = {"type": "websocket.http.response.start", "status": 404, "headers": headers}
-        await send(start)
-        await send({"type": "websocket.http.response.body", "body": b"none"})
-
-    async def _websocket(self, receive: Receive, send: Send) -> None:
-        await receive()
-        await send({"type": "websocket.accept"})
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._say_goodbye, send)
-            while (message := await receive())["type"] == "websocket.receive":
-                kind = "text" if message.get("text") is not None else "bytes"
-                await send({"type": "websocket.send", kind: message[kind]})
-            self.disconnected.set()
-            tasks.cancel_scope.cancel()
-
-    async def _say_goodbye(self, send: Send) -> None:
-        await self.stop.wait()
-        await send({"type": "websocket.close", "code": 1012})
-
-
-class Client:
-    """A socket with just enough of HTTP and WebSocket to see what a server does."""
-
-    def __init__(self, connection: socket.socket) -> None:
-        self._socket = connection
-        self._buffer = b""
-
-    def send(self, data: bytes) -> None:
-        """Send bytes as they are."""
-        self._socket.sendall(data)
-
-    def read_until(self, end: bytes) -> bytes:
-        """Read up to and with `end`, or to the end of the connection."""
-        while end not in self._buffer and (data := self._read()):
-            self._buffer += data
-        part, found, self._buffer = self._buffer.partition(end)
-        return part + found
-
-    def read_all(self) -> bytes:
-        """Read until the server closes."""
-        while data := self._read():
-            self._buffer += data
-        data, self._buffer = self._buffer, b""
-        return data
-
-    def read_some(self) -> bytes:
-        """Read what comes next, at least one byte, or nothing if the connection ends."""
-        data, self._buffer = self._buffer or self._read(), b""
-        return data
-
-    def read(self, size: int) -> bytes:
-        """Read exactly `size` bytes, or fewer if the connection ends."""
-        while len(self._buffer) < size and (data := self._read()):
-            self._buffer += data
-        part, self._buffer = self._buffer[:size], self._buffer[size:]
-        return part
-
-    def upgrade(self, path: str = "/") -> bytes:
-        """Open a WebSocket and return the head of the answer."""
-        key = base64.b64encode(os.urandom(16)).decode()
-        self.send(
-            f"GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: Upgrade\r\n"
-            f"upgrade: websocket\r\nsec-websocket-version: 13\r\n"
-            f"sec-websocket-key: {key}\r\n\r\n".encode()
-        )
-        return self.read_until(b"\r\n\r\n")
-
-    def send_frame(self, payload: bytes, opcode: int = 1) -> None:
-        """Send one masked frame."""
-        mask = os.urandom(4)
-        size = len(payload)
-        extended = size >= 126
-        head = struct.pack("!BB", 0x80 | opcode, 0x80 | (126 if extended else size))
-        head += struct.pack("!H", size) if extended else b""
-        masked = bytes(byte ^ mask[index % 4] for index, byte in enumerate(payload))
-        self.send(head + mask + masked)
-
-    def read_frame(self) -> tuple[int, bytes]:
-        """Return opcode and payload of the next frame that is no ping; -1 at the end."""
-        while True:
-            head = self.read(2)
-            if len(head) < 2:
-                return -1, b""
-            size = head[1] & 0x7F
-            if size >= 126:
-                size = int.from_bytes(self.read(2 if size == 126 else 8), "big")
-            opcode, payload = head[0] & 0x0F, self.read(size)
-            if opcode != 9:
-                return opcode, payload
-
-    def close(self) -> None:
-        """Close the connection, without a goodbye."""
-        self._socket.close()
-
-    def _read(self) -> bytes:
-        try:
-            return self._socket.recv(65_536)
-        except (ConnectionError, ssl.SSLError):
-            return b""
-
-
-class RunningServer:
-    """A server that runs on a loop in another thread.
-
-    Attributes:
-        probe: The application.
-        port: Where it listens.
-        portal: To run something on its loop.
-    """
-
-    def __init__(
-        self, portal: BlockingPortal, probe: Probe, port: int, wait: Callable[[float], Any]
-    ) -> None:
-        self.portal = portal
-        self.probe = probe
-        self.port = port
-        self._wait = wait
-        self._clients: list[Client] = []
-
-    def client(self, context: ssl.SSLContext | None = None, *, receive_buffer: int = 0) -> Client:
-        """Open a connection, with a receive buffer of some bytes or that of the system."""
-        connection = socket.socket()
-        if receive_buffer:
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        connection.settimeout(_TIMEOUT)
-        connection.connect(("127.0.0.1", self.port))
-        if context is not None:
-            connection = context.wrap_socket(connection, server_hostname="localhost")
-        client = Client(connection)
-        self._clients.append(client)
-        return client
-
-    def get(self, path: str = "/") -> tuple[int, bytes]:
-        """Send one request on a connection of its own."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_TIMEOUT)
-        try:
-            connection.request("GET", path)
-            response = connection.getresponse()
-            return response.status, response.read()
-        finally:
-            connection.close()
-
-    def begin_stop(self) -> None:
-        """Tell server and application to end, and return at once."""
-        self.portal.call(self.probe.stop.set)
-
-    def ends_within(self, seconds: float) -> bool:
-        """Wait for `serve` to return."""
-        try:
-            self._wait(seconds)
-        except TimeoutError:
-            return False
-        return True
-
-    def close(self) -> None:
-        """Close all clients and stop."""
-        for client in self._clients:
-            client.close()
-        self.portal.call(self.probe.release.set)
-        self.begin_stop()
-        self._wait(_TIMEOUT)
 
 
 class ServerSuite:
@@ -335,7 +88,7 @@ class ServerSuite:
     def test_a_body_arrives_whole(self, start: Any) -> None:
         running = start()
         body = os.urandom(300_000)
-        connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=_TIMEOUT)
+        connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=TIMEOUT)
         connection.request("POST", "/echo", body)
         assert connection.getresponse().read() == body
         connection.close()
@@ -353,7 +106,7 @@ class ServerSuite:
         client = running.client()
         client.send(b"POST /echo HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n")
         client.send(b"3\r\nabc\r\n0\r\nauthorization: Bearer smuggled\r\ncookie: a=b\r\n\r\n")
-        client.send(_request("/hello", close=True))
+        client.send(get_request("/hello", close=True))
         assert client.read_all().endswith(b"hello")
         names = [[name for name, _ in scope["headers"]] for scope in running.probe.scopes]
         assert names == [[b"host", b"transfer-encoding"], [b"host", b"connection"]]
@@ -361,13 +114,15 @@ class ServerSuite:
     def test_one_connection_serves_many_requests(self, start: Any) -> None:
         client = start().client()
         for _ in range(5):
-            client.send(_request("/hello"))
+            client.send(get_request("/hello"))
             assert client.read_until(b"\r\n\r\n").startswith(b"HTTP/1.1 200")
             assert client.read(5) == b"hello"
 
     def test_pipelined_requests_are_answered_in_order(self, start: Any) -> None:
         client = start().client()
-        client.send(_request("/hello") + _request("/stream") + _request("/hello", close=True))
+        client.send(
+            get_request("/hello") + get_request("/stream") + get_request("/hello", close=True)
+        )
         answer = client.read_all()
         assert answer.count(b"HTTP/1.1 200") == 3
         assert answer.index(b"hello") < answer.index(b"part 2") < answer.rindex(b"hello")
@@ -387,12 +142,12 @@ class ServerSuite:
 
     def test_a_stream_arrives_part_by_part(self, start: Any) -> None:
         client = start().client()
-        client.send(_request("/events"))
+        client.send(get_request("/events"))
         assert b"data: first" in client.read_until(b"first\n\n")
 
     def test_the_path_is_decoded_and_its_raw_form_kept(self, start: Any) -> None:
         running = start()
-        connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=_TIMEOUT)
+        connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=TIMEOUT)
         connection.request("GET", "/h%65llo?n=%C3%A4")
         connection.getresponse().read()
         connection.close()
@@ -403,7 +158,7 @@ class ServerSuite:
 
     def test_no_header_names_the_server_software(self, start: Any) -> None:
         client = start().client()
-        client.send(_request("/hello"))
+        client.send(get_request("/hello"))
         assert b"\nserver:" not in client.read_until(b"\r\n\r\n").lower()
 
     def test_an_application_that_fails_is_a_500_and_the_server_lives_on(
@@ -419,7 +174,7 @@ class ServerSuite:
     def test_a_client_that_does_not_read_stops_the_application(self, start: Any) -> None:
         running = start()
         client = running.client()
-        client.send(_request("/flood"))
+        client.send(get_request("/flood"))
         level = _settled(lambda: running.probe.flooded)
         assert 0 < level < 64 * 1024 * 1024
         while running.probe.flooded == level:
@@ -429,16 +184,16 @@ class ServerSuite:
         running = start(send_timeout=0.5, shutdown_timeout=0.5)
         client = running.client(receive_buffer=4096)
         with pytest.raises(ConnectionError):
-            client.send(_request("/page") * 200_000)
+            client.send(get_request("/page") * 200_000)
         assert running.get() == (200, b"hello")
 
     def test_the_application_sees_a_client_go(self, start: Any) -> None:
         running = start()
         client = running.client()
-        client.send(_request("/disconnect"))
-        assert running.probe.entered.wait(_TIMEOUT)
+        client.send(get_request("/disconnect"))
+        assert running.probe.entered.wait(TIMEOUT)
         client.close()
-        assert running.probe.disconnected.wait(_TIMEOUT)
+        assert running.probe.disconnected.wait(TIMEOUT)
 
     # -- sockets ---------------------------------------------------------------------------
 
@@ -455,7 +210,7 @@ class ServerSuite:
         client = running.client()
         client.upgrade()
         client.close()
-        assert running.probe.disconnected.wait(_TIMEOUT)
+        assert running.probe.disconnected.wait(TIMEOUT)
 
     def test_a_close_frame_is_answered(self, start: Any) -> None:
         client = start().client()
@@ -548,7 +303,7 @@ class ServerSuite:
     ) -> None:
         running = start()
         client = running.client()
-        smuggled = _request("/hello")
+        smuggled = get_request("/hello")
         client.send(b"POST /echo HTTP/1.1\r\nhost: a\r\n" + headers + b"\r\n0\r\n\r\n" + smuggled)
         answer = client.read_all()
         assert re.match(rb"HTTP/1.1 (4\d\d|501)", answer)
@@ -581,7 +336,7 @@ class ServerSuite:
         client.send(b"GET / HTTP/1.1\r\nhost:")
         begin = time.monotonic()
         client.read_all()
-        assert time.monotonic() - begin < _TIMEOUT - 1
+        assert time.monotonic() - begin < TIMEOUT - 1
 
     # -- the end ---------------------------------------------------------------------------
 
@@ -589,7 +344,7 @@ class ServerSuite:
         running = start()
         running.get()
         client = running.client()
-        client.send(_request("/hello"))
+        client.send(get_request("/hello"))
         client.read_until(b"hello")
         running.begin_stop()
         assert running.ends_within(2)
@@ -597,9 +352,9 @@ class ServerSuite:
     def test_a_stop_lets_request_stream_and_socket_end(self, start: Any) -> None:
         running = start(shutdown_timeout=20.0)
         slow, events, web_socket, half = (running.client() for _ in range(4))
-        slow.send(_request("/slow"))
-        assert running.probe.entered.wait(_TIMEOUT)
-        events.send(_request("/events"))
+        slow.send(get_request("/slow"))
+        assert running.probe.entered.wait(TIMEOUT)
+        events.send(get_request("/events"))
         events.read_until(b"first\n\n")
         web_socket.upgrade()
         half.send(
@@ -620,9 +375,9 @@ class ServerSuite:
     def test_what_does_not_end_by_itself_is_cut_at_the_deadline(self, start: Any) -> None:
         running = start(shutdown_timeout=0.5)
         ignoring, flooded, half = (running.client() for _ in range(3))
-        ignoring.send(_request("/ignore"))
-        assert running.probe.entered.wait(_TIMEOUT)
-        flooded.send(_request("/flood"))
+        ignoring.send(get_request("/ignore"))
+        assert running.probe.entered.wait(TIMEOUT)
+        flooded.send(get_request("/flood"))
         _settled(lambda: running.probe.flooded)
         half.send(b"POST /echo HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\nhal")
         begin = time.monotonic()
@@ -642,17 +397,17 @@ class ServerSuite:
     def test_a_stop_that_was_asked_for_before_the_start_ends_at_once(
         self, server: Server, backend: str
     ) -> None:
-        with _listening() as listening, _portal(backend) as portal:
-            portal.call(_serve_stopped, server, listening.fileno(), _settings(backend))
+        with listening_socket() as listening, new_portal(backend) as portal:
+            portal.call(_serve_stopped, server, listening.fileno(), new_settings(backend))
 
     def test_the_sockets_stay_the_callers(self, server: Server, backend: str) -> None:
-        with _listening() as listening, _portal(backend) as portal:
-            portal.call(_serve_stopped, server, listening.fileno(), _settings(backend))
+        with listening_socket() as listening, new_portal(backend) as portal:
+            portal.call(_serve_stopped, server, listening.fileno(), new_settings(backend))
             assert listening.getsockname()[1]
-            portal.call(_serve_stopped, server, listening.fileno(), _settings(backend))
+            portal.call(_serve_stopped, server, listening.fileno(), new_settings(backend))
 
     def test_cancelling_it_cuts_at_once(self, server: Server, backend: str) -> None:
-        with _listening() as listening, _portal(backend) as portal:
+        with listening_socket() as listening, new_portal(backend) as portal:
             portal.call(_serve_cancelled, server, listening, backend)
 
     # -- TLS and HTTP/2 --------------------------------------------------------------------
@@ -665,7 +420,7 @@ class ServerSuite:
             _assert_refused(server, backend, "tls", **settings)
             return
         client = start(**settings).client(context)
-        client.send(_request("/hello", close=True))
+        client.send(get_request("/hello", close=True))
         assert client.read_all().endswith(b"hello")
 
     def test_plain_text_to_a_tls_port_harms_nobody(
@@ -677,10 +432,10 @@ class ServerSuite:
             return
         running = start(**settings)
         plain = running.client()
-        plain.send(_request("/hello"))
+        plain.send(get_request("/hello"))
         plain.read_all()
         client = running.client(context)
-        client.send(_request("/hello", close=True))
+        client.send(get_request("/hello", close=True))
         assert client.read_all().endswith(b"hello")
 
     def test_a_certificate_that_is_not_there_is_named(
@@ -699,7 +454,7 @@ class ServerSuite:
             return
         context.set_alpn_protocols(["h2"])
         client = start(http2=True, **settings).client(context)
-        assert _http2_get(client, "/hello") == b"hello"
+        assert http2_get(client, "/hello") == b"hello"
 
     def test_http_2_in_clear_text_only_where_it_was_asked_for(
         self, start: Any, server: Server, backend: str
@@ -714,92 +469,18 @@ class ServerSuite:
         )
         assert not client.read_until(b"\r\n\r\n").startswith(b"HTTP/1.1 101")
         if "http2" in server.features:
-            assert _http2_get(start(http2=True).client(), "/hello") == b"hello"
+            assert http2_get(start(http2=True).client(), "/hello") == b"hello"
         else:
             _assert_refused(server, backend, "http2", http2=True)
 
 
 def _assert_refused(server: Server, backend: str, reason: str, **settings: Any) -> None:
     with (
-        _portal(backend) as portal,
-        _listening() as listening,
+        new_portal(backend) as portal,
+        listening_socket() as listening,
         pytest.raises(ConfigError, match=reason),
     ):
-        portal.call(_serve_stopped, server, listening.fileno(), _settings(backend, **settings))
-
-
-async def _answer(send: Send, body: bytes) -> None:
-    headers = [(b"content-length", b"%d" % len(body))]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
-
-
-async def _body(receive: Receive) -> bytes:
-    parts = []
-    more = True
-    while more:
-        message = await receive()
-        parts.append(message.get("body", b""))
-        more = message.get("more_body", False)
-    return b"".join(parts)
-
-
-def _request(path: str, *, close: bool = False) -> bytes:
-    connection = "close" if close else "keep-alive"
-    return f"GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: {connection}\r\n\r\n".encode()
-
-
-@contextmanager
-def _listening() -> Iterator[socket.socket]:
-    with socket.socket() as listening:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(("127.0.0.1", 0))
-        listening.listen(128)
-        yield listening
-
-
-def _portal(backend: str) -> AbstractContextManager[BlockingPortal]:
-    if backend == "uvloop":
-        return start_blocking_portal("asyncio", {"use_uvloop": True})
-    return start_blocking_portal(backend)
-
-
-def _settings(backend: str, **changes: Any) -> ServeSettings:
-    return ServeSettings(backend="trio" if backend == "trio" else "asyncio", **changes)
-
-
-@contextmanager
-def running_server(server: Server, backend: str, **changes: Any) -> Iterator[RunningServer]:
-    """Run a server with the probe behind it, on a free port.
-
-    Args:
-        server: The server.
-        backend: `asyncio`, `uvloop` or `trio`.
-        changes: Settings that differ from the defaults.
-    """
-    settings = _settings(backend, **{"shutdown_timeout": 2.0, **changes})
-    with _listening() as listening, _portal(backend) as portal:
-        probe = portal.call(_make_probe)
-
-        async def serve(*, task_status: TaskStatus[None]) -> None:
-            await server.serve(
-                probe,
-                settings,
-                sockets=[listening.fileno()],
-                started=task_status.started,
-                stop=probe.stop,
-            )
-
-        future, _ = portal.start_task(serve)
-        running = RunningServer(portal, probe, listening.getsockname()[1], future.result)
-        try:
-            yield running
-        finally:
-            running.close()
-
-
-async def _make_probe() -> Probe:
-    return Probe()
+        portal.call(_serve_stopped, server, listening.fileno(), new_settings(backend, **settings))
 
 
 async def _serve_stopped(server: Server, descriptor: int, settings: ServeSettings) -> None:
@@ -823,7 +504,7 @@ async def _serve_cancelled(server: Server, listening: socket.socket, backend: st
             async def serve(*, task_status: TaskStatus[None]) -> None:
                 await server.serve(
                     probe,
-                    _settings(backend, shutdown_timeout=60.0),
+                    new_settings(backend, shutdown_timeout=60.0),
                     sockets=[listening.fileno()],
                     started=task_status.started,
                     stop=probe.stop,
@@ -832,7 +513,7 @@ async def _serve_cancelled(server: Server, listening: socket.socket, backend: st
             await tasks.start(serve)
             stream = await anyio.connect_tcp("127.0.0.1", listening.getsockname()[1])
             async with stream:
-                await stream.send(_request("/events"))
+                await stream.send(get_request("/events"))
                 received = b""
                 while b"first" not in received:
                     received += await stream.receive()
@@ -842,7 +523,7 @@ async def _serve_cancelled(server: Server, listening: socket.socket, backend: st
 def _settled(read: Callable[[], int]) -> int:
     """Wait until a number that grows does not grow any more."""
     last, since = -1, time.monotonic()
-    end = since + _TIMEOUT
+    end = since + TIMEOUT
     while time.monotonic() < end:
         now = read()
         if now != last:
@@ -864,25 +545,3 @@ def _certificate(folder: Path) -> tuple[dict[str, str], ssl.SSLContext]:
     context = ssl.create_default_context()
     authority.configure_trust(context)
     return {"certfile": str(certfile), "keyfile": str(keyfile)}, context
-
-
-def _http2_get(client: Client, path: str) -> bytes:
-    from h2.config import H2Configuration
-    from h2.connection import H2Connection
-    from h2.events import DataReceived, StreamEnded
-
-    connection = H2Connection(H2Configuration(client_side=True))
-    connection.initiate_connection()
-    stream = connection.get_next_available_stream_id()
-    headers = [(":method", "GET"), (":path", path), (":scheme", "https"), (":authority", "a")]
-    connection.send_headers(stream, headers, end_stream=True)
-    body = b""
-    while True:
-        client.send(connection.data_to_send())
-        data = client.read_some()
-        assert data, "the connection ended before the answer"
-        for event in connection.receive_data(data):
-            if isinstance(event, DataReceived):
-                body += event.data
-            elif isinstance(event, StreamEnded):
-                return body
