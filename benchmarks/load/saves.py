@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import partial
+from math import inf
 from pathlib import Path
 from typing import cast
 
@@ -45,6 +46,12 @@ WARM_UP = 1.0
 BROKEN_SECONDS = 0.1
 """How long a mistake stays in the file before it is mended."""
 
+PAUSE_SECONDS = 0.05
+"""From one save to the next, at least."""
+
+NO_VERSION = -1
+"""What no program answers."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
@@ -53,6 +60,7 @@ class Plan:
     Attributes:
         port: where the program listens on loopback.
         source: the file that is saved.
+        decoy: a file that nobody follows, saved in the rehearsals.
         text: its text, with ``{version}`` for the number of the save.
         saves: how often it is saved.
         broken_every: each how manieth save is one with a mistake in it first.
@@ -67,6 +75,7 @@ class Plan:
 
     port: int
     source: str
+    decoy: str
     text: str
     saves: int
     broken_every: int = 10
@@ -87,6 +96,8 @@ class Seen:
         quiet: latencies of requests before the first save.
         saving: latencies from the first save to the last.
         during: those of them that were on their way between a save and its first new answer.
+        rehearsed: those in as many moments between, as long, in which the same was saved and asked
+            for, but in the decoy: what the load itself costs, on this machine, at this time.
         failed: requests that got no answer.
         cut: connections that were closed, of each kind.
         to_new: from the end of a save to the first answer of the new code.
@@ -98,6 +109,7 @@ class Seen:
     quiet: list[float] = field(default_factory=list)
     saving: list[float] = field(default_factory=list)
     during: list[float] = field(default_factory=list)
+    rehearsed: list[float] = field(default_factory=list)
     failed: int = 0
     cut: dict[str, int] = field(default_factory=lambda: {"http": 0, "socket": 0, "stream": 0})
     to_new: list[float] = field(default_factory=list)
@@ -293,10 +305,13 @@ class Load:
         self.plan = plan
         self.seen = Seen()
         self._source = Path(plan.source)
+        self._decoy = Path(plan.decoy)
         self._tasks: set[asyncio.Task[None]] = set()
         self._phase = self.seen.quiet
+        self._window = self.seen.during
+        self._window_end = 0.0
         self._saved = 0.0
-        self._renewed = 0.0
+        self._took = 0.0
 
     async def run(self) -> Seen:
         """Open all, save as often as planned, and answer what was seen."""
@@ -320,24 +335,38 @@ class Load:
     async def _save_all(self) -> None:
         hopeless = 0
         for number in range(1, self.plan.saves + 1):
-            if number % self.plan.broken_every == 0:
-                self._save("+ nothing (")
-                await asyncio.sleep(BROKEN_SECONDS)
-            self._save(number)
+            await self._save(self._source, number, self.seen.during)
             if await self._renewal(number, self.plan.give_up):
-                self.seen.to_new.append(self._renewed - self._saved)
+                self._took = time.perf_counter() - self._saved
+                self.seen.to_new.append(self._took)
                 hopeless = 0
             else:
                 self.seen.never += 1
                 hopeless += 1
                 if hopeless >= self.plan.hopeless:
                     return
-            await asyncio.sleep(0.05 + 0.01 * (number % 7))
+            await self._pause(number)
+            if not hopeless:
+                await self._save(self._decoy, number, self.seen.rehearsed)
+                await self._renewal(NO_VERSION, self._took)
+                await self._pause(number)
 
-    def _save(self, version: object) -> None:
-        self._renewed = 0.0
-        self._source.write_text(self.plan.text.replace("{version}", str(version)))
+    async def _save(self, file: Path, number: int, window: list[float]) -> None:
+        """Save a file, with a mistake in it first where it is time for one; open a window."""
+        self._window, self._window_end = window, inf
+        if number % self.plan.broken_every == 0:
+            await asyncio.to_thread(self._write, file, "+ nothing (")
+            await asyncio.sleep(BROKEN_SECONDS)
+        await asyncio.to_thread(self._write, file, str(number))
+
+    def _write(self, file: Path, version: str) -> None:
+        """Write in a thread: a disk that takes its time is not to be seen in latencies."""
+        file.write_text(self.plan.text.replace("{version}", version))
         self._saved = time.perf_counter()
+
+    async def _pause(self, number: int) -> None:
+        self._window_end = time.perf_counter()
+        await asyncio.sleep(PAUSE_SECONDS + 0.01 * (number % 7))
 
     async def _renewal(self, version: int, seconds: float) -> bool:
         """Ask on one connection until the new code answers; whether it did in time."""
@@ -345,6 +374,7 @@ class Load:
         wanted = re.compile(rb'"data":%d[,}]' % version)
         answer: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
         connection: Exchange | None = None
+        is_new = False
 
         def answered(which: Exchange, body: bytes | None) -> None:
             if which is connection and not answer.done():
@@ -363,13 +393,13 @@ class Load:
                 connection = None
                 await asyncio.sleep(RETRY)
             elif wanted.search(body + b"}"):
-                self._renewed = time.perf_counter()
+                is_new = True
                 break
             else:
                 await asyncio.sleep(PROBE_SECONDS)
         if connection is not None:
             connection.close()
-        return self._renewed > 0
+        return is_new
 
     # -- for the clients -------------------------------------------------------------------
 
@@ -393,8 +423,8 @@ class Load:
         """Count an answer to a request that was due at that time."""
         now = time.perf_counter()
         self._phase.append(now - due)
-        if self._phase is self.seen.saving and (not self._renewed or due < self._renewed):
-            self.seen.during.append(now - due)
+        if due < self._window_end:
+            self._window.append(now - due)
 
     def lost(self, kind: str, was_open: bool, again: Callable[[], asyncio.Protocol]) -> None:
         """Count a connection that was closed, and open it anew."""

@@ -322,7 +322,7 @@ class _Change:
             generation = mods.new_generation(each.candidate.name, each.edition)
             generation.declarations = each.declarations
             self._generations.append(generation)
-            self._staged.append(mods.stage(each.declarations, generation))
+            self._staged.append(await mods.stage_by_turns(each.declarations, generation))
         self._app.registry.check(*self._staged, leaving=self._removed)
         with self._patience.bounded(", ".join(self._part.names)):
             for staged in self._staged:

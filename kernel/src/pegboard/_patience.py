@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar, cast
 import anyio
 from anyio import to_thread
 
+from pegboard._turn import giving_way
 from pegboard.errors import LoadError
 
 __all__ = ["Patience"]
@@ -132,7 +133,9 @@ class _Execution(Generic[T]):
         if work is None:
             return
         try:
-            self._answers.put((work(), None))
+            with giving_way():
+                value = work()
+            self._answers.put((value, None))
         except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
             self._answers.put((None, error))
 

@@ -15,7 +15,6 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-import anyio
 import msgspec
 
 from pegboard._discovery import reread
@@ -287,7 +286,7 @@ class _Change:
                 again.declarations = anew[name].declarations
                 self._fresh.append(again)
             try:
-                staged = mods.stage(again.declarations, again, view)
+                staged = await mods.stage_by_turns(again.declarations, again, view)
             except LoadError as error:
                 if not self._wanted.removed:
                     raise
@@ -296,7 +295,6 @@ class _Change:
             self._staged.append(staged)
             if name in anew:
                 await mods.initialise(staged)
-            await anyio.lowlevel.checkpoint()
 
     @property
     def withdrawn(self) -> list[Reloaded]:

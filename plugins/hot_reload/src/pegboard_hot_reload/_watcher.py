@@ -132,7 +132,7 @@ class Watcher:
         folders = watched.deep if recursive else watched.flat
         async for paths in events(folders, self._config, self._stop, recursive=recursive):
             if recursive:
-                relevant = [path for path in paths if is_source(path)]
+                relevant = [path for path in paths if is_source(path) and self._is_news(path)]
                 if relevant:
                     self._note(relevant)
             elif any(_is_entry(path) for path in paths):
@@ -158,6 +158,9 @@ class Watcher:
         finally:
             self._closings = None
             closings.close()
+
+    def _is_news(self, path: Path) -> bool:
+        return self._closings is None or not self._closings.has_told(path)
 
     def _code_folders(self) -> set[Path]:
         return {path.parent for path in self._loaded() if not is_installed(path)}
