@@ -14,8 +14,10 @@ import anyio
 import pytest
 
 from pegboard import App, hookimpl
+from pegboard._cli.doctor import examine
 from pegboard._mod_reload import parts_of
-from pegboard.errors import NotFoundError
+from pegboard._serving.control import controlled
+from pegboard.errors import NotFoundError, UnavailableError
 from pegboard.testing import retired
 
 pytestmark = pytest.mark.anyio
@@ -541,6 +543,16 @@ async def test_new_code_that_does_not_end_is_named_with_its_line_and_delays_no_s
             app.tasks.start_soon(app.reloader.follow, [path])
             await anyio.to_thread.run_sync(said.wait)
             assert re.search(r"a: its new code .* at \S+a\.py:\d+", told[0])
+            (stuck,) = app.reloader.stuck()
+            assert (stuck.name, stuck.generation) == ("a", 1)
+            assert re.search(r"executed for \d+ s; it is at \S+a\.py:\d+", stuck.reason)
+            assert app.reloader.unserved() == [stuck]
+            with pytest.raises(UnavailableError, match=r"mod a: .*: start anew"):
+                await app.reloader.reload()
+            async with controlled(app):
+                found = await anyio.to_thread.run_sync(anyio.run, examine, project)
+            names = [each.name for each in found if not each.ok]
+            assert names == ["mod a", "start"]
             (thread,) = [each for each in threading.enumerate() if each.name == "new code of a"]
     assert thread.daemon
     assert thread.is_alive()

@@ -312,9 +312,9 @@ class _Change:
             Exception: Whatever is wrong with it.
         """
         with loading(self._app):
-            names = ", ".join(self._part.names)
+            names = self._part.names
             roots = [str(each.path.parent) for each in self._part.coming if each.path is not None]
-            self._build, loaded = await self._patience.execute(names, self._built, roots)
+            self._build, loaded = await self._patience.execute("mod", names, self._built, roots)
         for leaving in self.replaced.values():
             leaving.is_leaving = True
         mods = self._app.mods

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import copy_context
 from queue import Empty, SimpleQueue
 from threading import Thread
+from time import monotonic
 from types import FrameType
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, Literal, TypeVar, cast
 
 import anyio
 from anyio import to_thread
@@ -18,13 +19,15 @@ from anyio import to_thread
 from pegboard._turn import giving_way
 from pegboard.errors import LoadError
 
-__all__ = ["Patience"]
+__all__ = ["Kind", "Patience"]
 
 LONGEST_START = 30.0
 """Seconds that initial functions, or the lifespan of a plugin, may take in a reload."""
 
 LONGEST_QUIET = 5.0
 """Seconds that the code of modules may be executed before that is said."""
+
+Kind = Literal["mod", "plugin"]
 
 T = TypeVar("T")
 
@@ -67,11 +70,24 @@ class Patience:
         for each in self._scopes:
             each.cancel()
 
-    async def execute(self, what: str, work: Callable[[], T], roots: Collection[str]) -> T:
+    def stuck(self) -> Iterator[tuple[Kind, str, str]]:
+        """Name each mod and plugin whose modules do not end: its kind, its name, and where it is.
+
+        No thread can be ended: nothing else is replaced until they end, or the process does.
+        """
+        for each in self._executions:
+            if each.seconds >= LONGEST_QUIET:
+                text = f"its new code has been executed for {each.seconds:.0f} s{each.place()}"
+                yield from ((each.kind, name, text) for name in each.names)
+
+    async def execute(
+        self, kind: Kind, names: Sequence[str], work: Callable[[], T], roots: Collection[str]
+    ) -> T:
         """Execute modules in a thread; say at which line they are if that takes long.
 
         Args:
-            what: What is executed, for people.
+            kind: What is executed.
+            names: The names of these mods or plugins.
             work: Executes it.
             roots: Folders, or parts of paths, that tell the new code from what it calls.
 
@@ -79,7 +95,7 @@ class Patience:
             LoadError: If it was abandoned.
             Exception: What `work` raises.
         """
-        execution = _Execution(what, work, roots)
+        execution = _Execution(kind, names, work, roots)
         self._executions.add(execution)
         try:
             return await to_thread.run_sync(execution.result)
@@ -95,12 +111,22 @@ class Patience:
 class _Execution(Generic[T]):
     """Executes modules in a thread that nobody has to wait for, not even the end of the process."""
 
-    def __init__(self, what: str, work: Callable[[], T], roots: Collection[str]) -> None:
-        self._what = what
+    def __init__(
+        self, kind: Kind, names: Sequence[str], work: Callable[[], T], roots: Collection[str]
+    ) -> None:
+        self.kind = kind
+        self.names = names
+        self._what = ", ".join(names)
+        self._begun = monotonic()
         self._roots = roots
         self._work: Callable[[], T] | None = work
         self._answers: SimpleQueue[tuple[T | None, BaseException | None]] = SimpleQueue()
         self._thread = Thread()
+
+    @property
+    def seconds(self) -> float:
+        """For how long it has been going on."""
+        return monotonic() - self._begun
 
     def result(self) -> T:
         """Wait for it, in a thread; return what the work returns, or raise what it raises."""
@@ -114,7 +140,7 @@ class _Execution(Generic[T]):
             text = (
                 "%s: its new code has been executed for %g s, and nothing is reloaded meanwhile%s"
             )
-            _logger.warning(text, self._what, LONGEST_QUIET, self._place())
+            _logger.warning(text, self._what, LONGEST_QUIET, self.place())
             value, error = self._answers.get()
         try:
             if error is not None:
@@ -125,7 +151,7 @@ class _Execution(Generic[T]):
 
     def abandon(self) -> None:
         """Let `result` raise, whether or not it has ended."""
-        msg = f"{self._what}: its new code was still being executed{self._place()}"
+        msg = f"{self._what}: its new code was still being executed{self.place()}"
         self._answers.put((None, LoadError(msg)))
 
     def _run(self) -> None:
@@ -139,7 +165,7 @@ class _Execution(Generic[T]):
         except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
             self._answers.put((None, error))
 
-    def _place(self) -> str:
+    def place(self) -> str:
         """Say at which line it is, of the new code where that is known."""
         frames = sys._current_frames()  # noqa: SLF001 - documented, for this purpose
         innermost = frames.get(self._thread.ident or 0)

@@ -248,7 +248,8 @@ class _Change:
             raise PluginError(msg)
         with loading(self._app):
             objects, self.loaded, self._build = await self._patience.execute(
-                ", ".join(each.name for each in coming),
+                "plugin",
+                [each.name for each in coming],
                 partial(self._built, coming),
                 _roots(coming),
             )

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import anyio
 from anyio import to_thread
 
 from pegboard._mod_reload import ModReload, Plan, Unfinished
-from pegboard._patience import Patience
+from pegboard._patience import Kind, Patience
 from pegboard._plugin_reload import PluginReload
 from pegboard._retirement import Retired, RetiredReport, collect
 from pegboard._sync import changes_of
 from pegboard.contracts.reload import Reloaded
-from pegboard.errors import NotFoundError
+from pegboard.errors import NotFoundError, UnavailableError
 
 if TYPE_CHECKING:
     from pegboard._app import App
@@ -70,7 +70,11 @@ class Reloader:
 
         Raises:
             NotFoundError: If there is neither a mod nor a plugin of that name.
+            UnavailableError: If new code does not end, so that nothing can be replaced.
         """
+        for kind, stuck, place in self._patience.stuck():
+            msg = f"{kind} {stuck}: {place}; until it ends, nothing is reloaded: start anew"
+            raise UnavailableError(msg)
         if name is None:
             return await self.follow(None)
         if name in self._mods.names:
@@ -88,11 +92,35 @@ class Reloader:
             name: Of which mod or plugin; None for all.
         """
         plugins, mods = self._app.plugins, self._app.mods
-        numbers = {key: each.generation.number for key, each in plugins.active.items()}
-        found = [*_unserved("plugin", plugins.status, numbers)]
-        numbers = {key: each.number for key, each in mods.generations.items()}
-        found += _unserved("mod", mods.status, numbers)
-        return [each for each in found if name in {None, each.name}]
+        reasons: dict[tuple[Kind, str], str] = {
+            **{("plugin", key): _problem(each) for key, each in plugins.status.items()},
+            **{("mod", key): _problem(each) for key, each in mods.status.items()},
+        }
+        reasons |= {(kind, key): place for kind, key, place in self._patience.stuck()}
+        return [
+            Reloaded(
+                kind=kind,
+                name=key,
+                outcome="rejected",
+                generation=self._number(kind, key),
+                reason=reason,
+            )
+            for (kind, key), reason in reasons.items()
+            if reason and name in {None, key}
+        ]
+
+    def stuck(self) -> list[Reloaded]:
+        """Return the mods and plugins whose new code does not end, at which line it is."""
+        names = {(kind, name) for kind, name, _ in self._patience.stuck()}
+        return [each for each in self.unserved() if (each.kind, each.name) in names]
+
+    def _number(self, kind: Kind, name: str) -> int:
+        """Return the number of the generation that serves, 0 for none."""
+        if kind == "plugin":
+            active = self._app.plugins.active.get(name)
+            return 0 if active is None else active.generation.number
+        serving = self._app.mods.generations.get(name)
+        return 0 if serving is None else serving.number
 
     async def _replaced(self, plugins: set[str]) -> list[Reloaded]:
         wanted = await to_thread.run_sync(self._plugins.wanted, plugins)
@@ -265,15 +293,6 @@ def _told(outcome: Reloaded) -> tuple[str, str, str]:
     return outcome.kind, outcome.name, outcome.outcome
 
 
-def _unserved(
-    kind: Literal["mod", "plugin"],
-    statuses: Mapping[str, PluginStatus] | Mapping[str, ModStatus],
-    numbers: Mapping[str, int],
-) -> Iterator[Reloaded]:
-    for name, each in statuses.items():
-        reason = each.rejected or (each.reason if each.state in {"failed", "incompatible"} else "")
-        if reason:
-            number = numbers.get(name, 0)
-            yield Reloaded(
-                kind=kind, name=name, outcome="rejected", generation=number, reason=reason
-            )
+def _problem(status: PluginStatus | ModStatus) -> str:
+    """Say why it does not serve, or its newest code does not."""
+    return status.rejected or (status.reason if status.state in {"failed", "incompatible"} else "")

@@ -242,6 +242,24 @@ async def test_linux_tells_of_writers_that_close_and_of_files_that_are_moved(tmp
         closings.close()
 
 
+async def test_what_linux_has_told_is_no_news_until_the_file_changes_again(tmp_path):
+    closings = _closing.Closings()
+    try:
+        closings.add([tmp_path])
+        path = tmp_path / "a.py"
+        assert not closings.has_told(path)
+        path.write_text("1")
+        with anyio.fail_after(5):
+            assert await closings.next() == {path}
+        assert closings.has_told(path)
+        path.write_text("12")
+        assert not closings.has_told(path)
+        path.unlink()
+        assert not closings.has_told(path)
+    finally:
+        closings.close()
+
+
 async def test_a_lock_that_a_crash_of_git_has_left_holds_nothing_up(tmp_path):
     lock = tmp_path / ".git" / "index.lock"
     lock.parent.mkdir()

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pegboard._app import App
+from pegboard._config import AppSettings, load_config
 from pegboard._serving.advice import advice
 from pegboard._serving.control import ask
 from pegboard._serving.failure import flattened
@@ -46,6 +47,10 @@ class Check(HealthCheck, frozen=True, kw_only=True):
 async def examine(project: Path) -> list[Check]:
     """Return the answers of all checks for a project; none raises."""
     checks = [_python(), _bytecode()]
+    stuck = list(_stuck(project))
+    if stuck:
+        detail = "not tried: code that does not end would hold this command as well"
+        return [*checks, *stuck, Check(name="start", ok=False, detail=detail)]
     try:
         async with App(project=project, brief=True) as app:
             checks += [check for each in (_config, _data, _server, _port) for check in each(app)]
@@ -158,6 +163,19 @@ def _health(app: App) -> Iterator[Check]:
                 yield Check(name=f"{name}: {check.name}", ok=check.ok, detail=check.detail)
         except Exception as error:  # noqa: BLE001 - that is what is being found out
             yield Check(name=name, ok=False, detail=f"{type(error).__name__}: {error}")
+
+
+def _stuck(project: Path) -> Iterator[Check]:
+    """Ask the processes that serve the project for new code that does not end."""
+    try:
+        data = project / load_config(project).section("app", AppSettings).data
+        for process, reports in ask(data, "stuck"):
+            for each in reports:
+                name = f"{each['kind']} {each['name']}"
+                detail = f"{each['reason']}, in process {process}, which reloads nothing meanwhile"
+                yield Check(name=name, ok=False, detail=detail)
+    except (PegboardError, OSError):  # which will be said by what comes next
+        return
 
 
 def _leftovers(data: Path) -> Iterator[Check]:

@@ -181,6 +181,8 @@ async def _obey(app: App, request: _Request) -> Any:
             return outcomes if request.name is None else _with_unserved(app, outcomes, request.name)
         case "retired":
             return app.reloader.retired()
+        case "stuck":
+            return app.reloader.stuck()
     msg = f"there is no command {request.do!r}"
     raise PegboardError(msg)
 
@@ -206,7 +208,7 @@ def ask(data: Path, do: str, name: str | None = None) -> Iterator[tuple[int, Any
 
     Args:
         data: The data folder of the project.
-        do: What to do: `reload`, `sync` or `retired`.
+        do: What to do: `reload`, `sync`, `retired` or `stuck`.
         name: What to do it with.
 
     Raises:
