@@ -211,18 +211,21 @@ def test_a_write_whose_answer_is_lost_is_no_conflict(
     assert outbox_of(store).items() == []
 
 
+@pytest.mark.parametrize("is_removed", [False, True])
 def test_a_write_that_arrived_and_was_built_upon_is_no_conflict(
-    store: CloudStore, other: CloudStore, proxy: Proxy
+    store: CloudStore, other: CloudStore, proxy: Proxy, is_removed: bool
 ) -> None:
     version = store.write(KEY, b"[0]").version
     proxy.swallow_answers(1_000_000)
     assert store.write(KEY, b"[1]", expected_version=version).pending
-    for number in range(2, 10):
+    for number in range(2, 100):
         other.update(KEY, lambda _entry, number=number: b"[%d]" % number)
+    if is_removed:
+        other.delete(KEY)
     proxy.swallow_answers(0)
     until_sent(store)
     assert outbox_of(store).items() == []
-    assert store.read(KEY).data == b"[9]"
+    assert other.read(KEY) == (None if is_removed else store.read(KEY))
 
 
 def test_a_file_that_is_damaged_at_the_service_holds_no_other_one_up(

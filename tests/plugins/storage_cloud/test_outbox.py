@@ -7,7 +7,7 @@ import pytest
 from pegboard.contracts.storage import ABSENT
 from pegboard.errors import ConflictError, NotFoundError
 from pegboard_database import Database
-from pegboard_storage_cloud._frame import new_version
+from pegboard_storage_cloud._identity import Writer
 from pegboard_storage_cloud._outbox import OUTBOX, Outbox, Waiting
 from pegboard_storage_cloud._remote import Write
 
@@ -20,7 +20,7 @@ def boxes(tmp_path: Path) -> list[Outbox]:
 
 
 def put(box: Outbox, data: bytes | None = b"[]", expected: str | None = None) -> Write:
-    write = Write(version=new_version(), data=data, expected=expected)
+    write = Write(version=Writer().new_version(), data=data, expected=expected)
     box.append("p", write, base=ABSENT, is_sent=False)
     return write
 

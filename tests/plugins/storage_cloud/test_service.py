@@ -8,8 +8,10 @@ import redis
 
 from pegboard.contracts.storage import FileKey
 from pegboard.errors import ConfigError, CorruptError
+from pegboard_storage_cloud._identity import Writer
+from pegboard_storage_cloud._lineage import successor
 from pegboard_storage_cloud._redis import RedisAccess, RedisRemote
-from pegboard_storage_cloud._remote import Remote
+from pegboard_storage_cloud._remote import Remote, Write
 from pegboard_storage_cloud._s3 import S3Access, S3Remote
 from tests.plugins.storage_cloud.conftest import damage, s3_remote, store_on
 from tests.servers.redis import RedisServer
@@ -40,6 +42,19 @@ def test_a_probe_leaves_nothing_behind(s3_server: S3Server, prefix: str) -> None
     remote = s3_remote(s3_server, prefix)
     remote.connect()
     assert remote.list("", after="", limit=10).paths == []
+
+
+def test_every_service_remembers_the_same_writes(open_remote: Callable[..., Remote]) -> None:
+    remote = open_remote()
+    remote.connect()
+    busy = [Writer() for _ in range(3)]
+    state = None
+    for number in range(60):
+        writer = busy[number % 3] if number % 2 else Writer()
+        write = Write(version=writer.new_version(), data=b"[%d]" % number, expected=None)
+        state = successor("p", state, write).frame
+        assert remote.apply("p", write).frame.ancestors == state.ancestors
+    assert remote.load("p") == state
 
 
 def test_a_bucket_that_is_not_there_is_named(s3_server: S3Server, tmp_path: Path) -> None:

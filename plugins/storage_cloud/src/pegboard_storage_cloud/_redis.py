@@ -23,7 +23,8 @@ from redis.exceptions import (
 from redis.retry import Retry
 
 from pegboard.errors import ConfigError, CorruptError, UnavailableError
-from pegboard_storage_cloud._frame import ANCESTORS, Frame, digest_of
+from pegboard_storage_cloud._frame import Frame, digest_of
+from pegboard_storage_cloud._identity import ID, REMEMBERED, WRITER
 from pegboard_storage_cloud._lineage import conflict
 from pegboard_storage_cloud._patience import REQUEST_SHARE, Patience
 from pegboard_storage_cloud._remote import Applied, PathPage, Write
@@ -32,28 +33,35 @@ __all__ = ["RedisAccess", "RedisRemote"]
 
 T = TypeVar("T")
 
-ID = 32  # characters of a version
-REMEMBERED = 86_400  # seconds for which a removal is
+REMOVAL = 86_400  # seconds for which a removal is remembered
 CONNECT_TIMEOUT = 2.0
 AFTER_ALL = b"\xff"
 
 # keys: the file, the index; arguments: version, `any` or `is`, expected version, digest, path,
 # seconds, and the content if there is any. Answers whether it was made, whether there was a file
-# before, the version now, and those before it.
+# before, the version now, and those before it: as many as `remembered` leaves.
 APPLY = f"""
 local now, before = unpack(redis.call('HMGET', KEYS[1], 'v', 'p'))
 local there = redis.call('HEXISTS', KEYS[1], 'd')
 now, before = now or '', before or ''
-if now == ARGV[1] then return {{1, 1, now, before}} end
-for at = 1, #before, {ID} do
-    if string.sub(before, at, at + {ID - 1}) == ARGV[1] then return {{1, 1, now, before}} end
+local seen, spare = {{[string.sub(ARGV[1], 1, {WRITER})] = true}}, false
+local known = now .. before
+for at = 1, #known, {ID} do
+    if string.sub(known, at, at + {ID - 1}) == ARGV[1] then return {{1, 1, now, before}} end
+    local writer = string.sub(known, at, at + {WRITER - 1})
+    if seen[writer] then spare = at end
+    seen[writer] = true
 end
 if ARGV[2] == 'is' then
     if ARGV[3] == '' then
         if there == 1 then return {{0}} end
     elseif now ~= ARGV[3] then return {{0}} end
 end
-before = string.sub(now .. before, 1, {ID * ANCESTORS})
+before = known
+if #known > {ID * REMEMBERED} then
+    spare = spare or #known - {ID - 1}
+    before = string.sub(known, 1, spare - 1) .. string.sub(known, spare + {ID})
+end
 redis.call('HSET', KEYS[1], 'v', ARGV[1], 'p', before)
 if ARGV[7] then
     redis.call('HSET', KEYS[1], 'd', ARGV[7], 'h', ARGV[4])
@@ -219,7 +227,7 @@ def _arguments(path: str, write: Write) -> list[bytes | str | int]:
     kind = "any" if write.expected is None else "is"
     digest = b"" if write.data is None else digest_of(write.version.encode(), write.data)
     expected = write.expected or ""
-    arguments: list[bytes | str | int] = [write.version, kind, expected, digest, path, REMEMBERED]
+    arguments: list[bytes | str | int] = [write.version, kind, expected, digest, path, REMOVAL]
     return arguments if write.data is None else [*arguments, write.data]
 
 

@@ -30,8 +30,8 @@ from pegboard_storage_cloud._frame import (
     Frame,
     decode_frame,
     encode_frame,
-    new_version,
 )
+from pegboard_storage_cloud._identity import Writer
 from pegboard_storage_cloud._lineage import is_made, successor
 from pegboard_storage_cloud._memory import Held, Memory
 from pegboard_storage_cloud._patience import REQUEST_SHARE, Patience
@@ -103,7 +103,7 @@ class S3Remote:
                 bucket, or if the credentials are not accepted.
             UnavailableError: If it does not answer.
         """
-        path = f"=probe/{new_version()}"
+        path = f"=probe/{Writer().new_version()}"
         self._put(path, b"probe", "create")
         try:
             refusals = [self._refuses(path, "create"), self._refuses(path, {"e_tag": '"0"'})]

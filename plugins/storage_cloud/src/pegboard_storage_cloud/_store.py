@@ -28,7 +28,6 @@ from pegboard.contracts.storage import (
     Written,
 )
 from pegboard.errors import (
-    ConfigError,
     ConflictError,
     InputError,
     PegboardError,
@@ -37,7 +36,9 @@ from pegboard.errors import (
 )
 from pegboard_storage_cloud._breaker import Breaker
 from pegboard_storage_cloud._copies import Copies
-from pegboard_storage_cloud._frame import Frame, new_version
+from pegboard_storage_cloud._dispatch import all_sent
+from pegboard_storage_cloud._frame import Frame
+from pegboard_storage_cloud._identity import Writer
 from pegboard_storage_cloud._lineage import conflict
 from pegboard_storage_cloud._outbox import Outbox, Waiting
 from pegboard_storage_cloud._patience import CrowdedError
@@ -110,6 +111,7 @@ class CloudStore(Store):
         self._copies = copies
         self._timeout = timeout
         self._is_connected = False
+        self._writer = Writer()
         self._locks = [Lock() for _ in range(LOCKS)]
         self._max_size = max_size
         self._capabilities = Capabilities(
@@ -158,7 +160,7 @@ class CloudStore(Store):
         if len(data) > self._max_size:
             msg = f"{key} would have {len(data)} bytes, more than {self._max_size} (max_size)"
             raise TooLargeError(msg)
-        write = Write(version=new_version(), data=data, expected=expected_version)
+        write = Write(version=self._writer.new_version(), data=data, expected=expected_version)
         return Written(version=write.version, pending=self._change(key, write).pending)
 
     def delete(self, key: FileKey, *, expected_version: str | None = None) -> bool:
@@ -170,7 +172,7 @@ class CloudStore(Store):
             UnavailableError: If the service is away, and there is no outbox, it is full, or it is
                 not known whether there is such a file.
         """
-        write = Write(version=new_version(), data=None, expected=expected_version)
+        write = Write(version=self._writer.new_version(), data=None, expected=expected_version)
         return self._change(key, write).replaced
 
     def list(self, within: KeyRange, *, cursor: str = "", limit: int = 1000) -> KeyPage:
@@ -200,18 +202,8 @@ class CloudStore(Store):
             ConfigError: If the service may not be used as the settings say.
             CorruptError: If what the service keeps of a file is not what was written.
         """
-        failure: PegboardError | None = None
-        for path in [] if self._outbox is None else self._outbox.paths():
-            try:
-                if self._sent(path) is not None:
-                    return False
-            except ConfigError:
-                raise
-            except PegboardError as error:
-                failure = failure or error
-        if failure is not None:
-            raise failure
-        return True
+        paths = [] if self._outbox is None else self._outbox.paths()
+        return all_sent(lambda path: self._sent(path) is None, paths)
 
     def ask(self) -> None:
         """Ask the service for something that costs little, to find out whether it answers.
