@@ -11,12 +11,19 @@ CHUNK = 65_536
 class Proxy:
     """Passes bytes on to a port of this machine.
 
+    Args:
+        target: The port.
+        keeps: Whether to remember what it has passed on, both ways.
+
     Attributes:
+        seen: That.
         swallowed: How many answers were swallowed since the start.
     """
 
-    def __init__(self, target: int) -> None:
+    def __init__(self, target: int, *, keeps: bool = False) -> None:
         self.target = target
+        self.seen = bytearray()
+        self._keeps = keeps
         self.swallowed = 0
         self._lock = Lock()
         self._open: set[socket.socket] = set()
@@ -79,6 +86,8 @@ class Proxy:
             while data := source.recv(CHUNK):
                 if self._is_cut or (is_answer and self._swallows()):
                     break
+                if self._keeps:
+                    self.seen += data
                 target.sendall(data)
         for each in (source, target):
             with suppress(OSError):

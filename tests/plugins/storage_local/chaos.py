@@ -25,7 +25,8 @@ from pegboard_storage_local import LocalStore
 from tests import fault
 
 KEY = file_key("private.data", scope="user_private", owner="alice")
-OLD, NEW = b'{"n":1}', b'{"n":2,"pad":"' + b"x" * 5_000 + b'"}'
+PAD = b"what is sealed"
+OLD, NEW = b'{"n":1,"pad":"%s"}' % PAD, b'{"n":2,"pad":"%s"}' % (PAD * 500)
 FILES = 5
 
 
@@ -119,6 +120,7 @@ def kill_at(
     child, pipe = forked(work)
     said = rest_of(pipe)
     is_killed = ended(child) == signal.SIGKILL
+    assert not any(PAD in each.read_bytes() for each in folder.rglob("*") if each.is_file()), number
     entry = store_in(folder).read(KEY)
     content = None if entry is None else entry.data
     assert content in {before, after}, (act.__name__, number, content)
