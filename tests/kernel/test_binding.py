@@ -154,7 +154,7 @@ def test_a_call_in_process_is_checked_and_changed_in_nothing():
     assert binding.bind_call((), {"b": 3, "a": 1}) == ((1, 3), {})
     with pytest.raises(InputError, match="missing a required argument: 'a'"):
         binding.bind_call((), {})
-    assert not binding.fits((1, 2, 3), {})
+    assert binding.mismatch((1, 2, 3), {})
 
 
 def test_a_call_in_process_may_have_as_many_positional_arguments_as_the_function_takes():

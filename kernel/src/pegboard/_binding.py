@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import typing
 from collections.abc import Callable
-from functools import partial
+from itertools import takewhile
 from types import UnionType
 from typing import Any, Literal, Protocol
 
@@ -20,23 +20,11 @@ Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
 Injected = Literal["app", "request", "state"]
 
-RESERVED = frozenset(
-    {
-        "app",
-        "args",
-        "args_",
-        "get_results",
-        "kwargs",
-        "kwargs_",
-        "mod_function_name",
-        "request",
-        "row",
-        "self",
-        "spec",
-        "state",
-        "ws_context",
-    }
+_RESERVED_NAMES = (
+    "app args args_ get_results kwargs kwargs_ mod_function_name request row self spec state "
+    "ws_context"
 )
+RESERVED = frozenset(_RESERVED_NAMES.split())
 """Names that an export with `**kwargs` never receives from outside."""
 
 _RESERVED_PREFIX = "tb_run_"
@@ -45,6 +33,7 @@ _SENTENCES = {
     "Object contains unknown field": "unknown",
 }
 _NO_KEYWORDS: dict[str, Any] = {}
+_MANY = (list, tuple, set, frozenset)
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
@@ -91,6 +80,8 @@ class Binding:
         leading: What is injected before the caller's positional arguments.
         injected: What is injected by keyword: parameter name to what.
         takes_request: Whether the request is injected.
+        signature: What callers see: without injected parameters.
+        is_plain: Whether positional arguments can be handed on as they come.
         takes_rest: Whether `**kwargs` receives what is not named.
         is_open: Whether more may be sent than is named.
         arguments: Struct type of the arguments from outside.
@@ -107,26 +98,6 @@ class Binding:
         ConfigError: If the signature cannot be called from outside, saying why.
     """
 
-    __slots__ = (
-        "_hidden",
-        "_names",
-        "_repeated",
-        "_signature",
-        "_split",
-        "_takes_more",
-        "_tuple",
-        "arguments",
-        "bind",
-        "body",
-        "form",
-        "injected",
-        "is_open",
-        "leading",
-        "parameters",
-        "takes_request",
-        "takes_rest",
-    )
-
     def __init__(
         self,
         function: Callable[..., Any],
@@ -141,10 +112,9 @@ class Binding:
             for index, (name, parameter) in enumerate(signature.parameters.items())
             if parameter.kind not in _VARIADIC
         }
-        self.takes_rest = any(
-            parameter.kind is inspect.Parameter.VAR_KEYWORD
-            for parameter in signature.parameters.values()
-        )
+        variadic = {each.kind for each in signature.parameters.values()}.intersection(_VARIADIC)
+        self.takes_rest = inspect.Parameter.VAR_KEYWORD in variadic
+        self._takes_more = inspect.Parameter.VAR_POSITIONAL in variadic
         self._assign_injected(signature, kinds, request_as_kwarg=request_as_kwarg)
         self.parameters = tuple(
             _parameter(each, hints)
@@ -158,19 +128,16 @@ class Binding:
         self.body = "data" if "data" in self._names else None
         self.form = "form_data" if "form_data" in self._names else None
         self.arguments = _struct(function, self.parameters, is_open=self.is_open)
-        self._signature = signature.replace(
+        self.signature = signature.replace(
             parameters=[each for each in signature.parameters.values() if not kinds.get(each.name)],
             return_annotation=inspect.Signature.empty,
         )
         self._hidden = RESERVED | {name for name, kind in kinds.items() if kind}
-        self._split = _positional_count(signature, kinds)
-        self._tuple = self._split == len(self._names)
-        self._takes_more = any(
-            parameter.kind is inspect.Parameter.VAR_POSITIONAL
-            for parameter in signature.parameters.values()
-        )
-        is_simple = self._tuple and not self.is_open and not self._repeated
-        self.bind = _simple_bind(self.arguments) if is_simple else self._bind_any
+        self._split = _positional_count(signature, kinds, len(self.leading))
+        self.is_plain = self._split == len(self._names)
+        self._convert = _simple_bind(self.arguments)
+        is_simple = self.is_plain and not self.is_open and not self._repeated
+        self.bind = self._convert if is_simple else self._bind_any
 
     def _assign_injected(
         self,
@@ -181,9 +148,8 @@ class Binding:
     ) -> None:
         leading: list[Injected] = []
         injected: dict[str, Injected] = {}
-        for name, kind in kinds.items():
-            is_leading = len(leading) == list(kinds).index(name)
-            if kind and is_leading and signature.parameters[name].kind in _POSITIONAL:
+        for index, (name, kind) in enumerate(kinds.items()):
+            if kind and len(leading) == index and signature.parameters[name].kind in _POSITIONAL:
                 leading.append(kind)
             elif kind:
                 injected[name] = kind
@@ -195,11 +161,6 @@ class Binding:
         self.leading, self.injected = tuple(leading), injected
 
     @property
-    def signature(self) -> inspect.Signature:
-        """The signature that callers see: without injected parameters."""
-        return self._signature
-
-    @property
     def has_input(self) -> bool:
         """Whether a caller can send anything."""
         return bool(self._names) or self.is_open
@@ -209,7 +170,7 @@ class Binding:
         for name in self._repeated & values.keys():
             if not isinstance(values[name], (list, tuple)):
                 values[name] = [values[name]]
-        positional = _converted(values, self.arguments, strict=strict)
+        positional, _ = self._convert(values, strict=strict)
         named = dict(zip(self._names[self._split :], positional[self._split :], strict=True))
         return positional[: self._split], {**named, **rest}
 
@@ -220,7 +181,7 @@ class Binding:
             InputError: If the arguments do not fit the signature.
         """
         try:
-            bound = self._signature.bind(*args, **kwargs)
+            bound = self.signature.bind(*args, **kwargs)
         except TypeError as error:
             raise InputError(str(error)) from error
         if self._takes_more or len(bound.args) <= self._split:
@@ -229,18 +190,13 @@ class Binding:
         moved = dict(zip(names, bound.args[self._split :], strict=False))
         return bound.args[: self._split], {**moved, **bound.kwargs}
 
-    def fits(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-        """Whether a call in process fits the signature."""
+    def mismatch(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> InputError | None:
+        """Return why a call in process does not fit the signature, None if it does."""
         try:
-            self._signature.bind(*args, **kwargs)
-        except TypeError:
-            return False
-        return True
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether positional arguments can be handed on as they come."""
-        return self._tuple
+            self.bind_call(args, kwargs)
+        except InputError as error:
+            return error
+        return None
 
     def _take_rest(self, values: dict[str, Any]) -> dict[str, Any]:
         rest = {name: values.pop(name) for name in values.keys() - set(self._names)}
@@ -266,19 +222,10 @@ def _simple_bind(struct: type[msgspec.Struct]) -> Bind:
     return bind
 
 
-def _converted(
-    values: dict[str, Any], struct: type[msgspec.Struct], *, strict: bool
-) -> tuple[Any, ...]:
-    try:
-        return msgspec.structs.astuple(msgspec.convert(values, struct, strict=strict))
-    except msgspec.ValidationError as error:
-        raise InputError(_explain(str(error))) from error
-
-
 def _injection(name: str, hint: Any, *, is_first: bool, state: bool | None) -> Injected | None:
     if _is_app(hint) or (name == "app" and hint in (None, Any)):
         return None if is_first and state is False else "app"
-    if _is_request(hint) or (name == "request" and hint in (None, Any)):
+    if RequestData in _alternatives(hint) or (name == "request" and hint in (None, Any)):
         return "request"
     if is_first and name in {"self", "state"} and state is not False:
         return "state"
@@ -289,10 +236,6 @@ def _is_app(hint: Any) -> bool:
     from pegboard._app import App
 
     return any(isinstance(each, type) and issubclass(each, App) for each in _alternatives(hint))
-
-
-def _is_request(hint: Any) -> bool:
-    return RequestData in _alternatives(hint)
 
 
 def _alternatives(hint: Any) -> tuple[Any, ...]:
@@ -324,27 +267,17 @@ def _parameter(parameter: inspect.Parameter, hints: dict[str, Any]) -> Parameter
         type=hint,
         required=required,
         default=None if required else parameter.default,
-        repeated=any(
-            typing.get_origin(each) in (list, tuple, set, frozenset)
-            or each in (list, tuple, set, frozenset)
-            for each in _alternatives(hint)
-        ),
+        repeated=any((typing.get_origin(each) or each) in _MANY for each in _alternatives(hint)),
     )
 
 
 def _struct(
     function: Callable[..., Any], parameters: tuple[Parameter, ...], *, is_open: bool
 ) -> type[msgspec.Struct]:
-    fields: list[Any] = []
-    for each in parameters:
-        if each.required:
-            fields.append((each.name, each.type))
-        elif isinstance(each.default, (list, dict, set, bytearray)):
-            shared = each.default
-            default = msgspec.field(default_factory=partial(_same, shared))
-            fields.append((each.name, each.type, default))
-        else:
-            fields.append((each.name, each.type, each.default))
+    fields = [
+        (each.name, each.type) if each.required else (each.name, each.type, _default(each.default))
+        for each in parameters
+    ]
     name = f"{_name(function).rpartition('.')[2]}_arguments"
     try:
         struct = msgspec.defstruct(name, fields, kw_only=True, forbid_unknown_fields=not is_open)
@@ -355,29 +288,23 @@ def _struct(
     return struct
 
 
-def _same(value: Any) -> Any:
-    """Give the default itself, as a Python function does, and not a copy."""
-    return value
+def _default(value: Any) -> Any:
+    """Return what gives the default itself, as a Python function does, and not a copy."""
+    is_copied = isinstance(value, (list, dict, set, bytearray))
+    return msgspec.field(default_factory=lambda: value) if is_copied else value
 
 
 def _name(function: Callable[..., Any]) -> str:
     return str(getattr(function, "__qualname__", type(function).__qualname__))
 
 
-def _positional_count(signature: inspect.Signature, kinds: dict[str, Injected | None]) -> int:
+def _positional_count(
+    signature: inspect.Signature, kinds: dict[str, Injected | None], leading: int
+) -> int:
     """Count the caller's arguments that can be handed on by position."""
-    count = 0
-    is_leading = True
-    for name, parameter in signature.parameters.items():
-        if kinds.get(name):
-            if not is_leading:
-                break
-            continue
-        is_leading = False
-        if parameter.kind not in _POSITIONAL:
-            break
-        count += 1
-    return count
+    rest = list(signature.parameters.values())[leading:]
+    fits = (not kinds.get(each.name) and each.kind in _POSITIONAL for each in rest)
+    return sum(1 for _ in takewhile(bool, fits))
 
 
 def _explain(message: str) -> str:

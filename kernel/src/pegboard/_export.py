@@ -132,24 +132,6 @@ class Export:
             place of the function; None where the function says it.
     """
 
-    __slots__ = (
-        "address",
-        "answer_type",
-        "attachments",
-        "binding",
-        "declaration",
-        "generation",
-        "internal",
-        "methods",
-        "mod",
-        "name",
-        "options",
-        "origin",
-        "plugin_options",
-        "public",
-        "required_level",
-    )
-
     def __init__(
         self,
         declaration: Declaration,

@@ -34,26 +34,11 @@ TRANSLATED = {
 }
 """Dotted names there and here."""
 
-SECTIONS = frozenset(
-    {
-        "app",
-        "auth",
-        "autostart",
-        "database",
-        "environments",
-        "features",
-        "manifest_version",
-        "mods",
-        "nginx",
-        "observability",
-        "paths",
-        "registry",
-        "services",
-        "toolbox",
-        "utilities",
-        "workers",
-    }
+_SECTION_NAMES = (
+    "app auth autostart database environments features manifest_version mods nginx observability "
+    "paths registry services toolbox utilities workers"
 )
+SECTIONS = frozenset(_SECTION_NAMES.split())
 """All sections that such a manifest may have."""
 
 _PART = re.compile(r"([^.\[\]]+)|\[(\d+)\]")

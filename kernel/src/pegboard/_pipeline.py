@@ -20,8 +20,8 @@ import anyio
 from anyio import to_thread
 
 from pegboard._context import current_request, nested_threads
-from pegboard._result import FIRST_SERVER_ERROR, OK_INFO, Result, ResultData
-from pegboard.errors import InputError, MissingPluginError, PegboardError, UnavailableError
+from pegboard._result import OK_INFO, Result, ResultData
+from pegboard.errors import FIRST_SERVER_ERROR, MissingPluginError, PegboardError, UnavailableError
 
 if TYPE_CHECKING:
     from pegboard._app import App
@@ -202,11 +202,8 @@ def failure(
     """Return the error result for what an export raised, and log what is not the caller's fault."""
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
-    if isinstance(error, TypeError) and not export.binding.fits(args, kwargs):
-        try:
-            export.binding.bind_call(args, kwargs)
-        except InputError as mismatch:
-            error = mismatch
+    if isinstance(error, TypeError):
+        error = export.binding.mismatch(args, kwargs) or error
     if isinstance(error, PegboardError) and error.status < FIRST_SERVER_ERROR:
         return Result.from_error(error).set_origin(export.origin)
     result = _reported(app, export, error)

@@ -43,19 +43,6 @@ class Generation:
         previous: The same version of the code as it was wrapped by plugins that have gone since.
     """
 
-    __slots__ = (
-        "__weakref__",
-        "declarations",
-        "edition",
-        "exits",
-        "is_leaving",
-        "leases",
-        "number",
-        "owner",
-        "previous",
-        "scope",
-    )
-
     def __init__(
         self, owner: str, number: int, scope: Scope, edition: Edition | None = None
     ) -> None:
@@ -123,8 +110,6 @@ class Staged:
         calls: The exports and their calls, by address.
         handovers: Functions that take the state over; they get no slot.
     """
-
-    __slots__ = ("calls", "generation", "handovers")
 
     def __init__(self, generation: Generation) -> None:
         self.generation = generation

@@ -120,20 +120,9 @@ class Request(msgspec.Struct, kw_only=True):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields; an absent form or body is left out."""
-        fields = {
-            "content_type": self.content_type,
-            "headers": self.headers.to_dict(),
-            "method": self.method,
-            "path": self.path,
-            "query_params": self.query_params,
-            "form_data": self.form_data,
-            "body": self.body,
-        }
-        return {
-            name: value
-            for name, value in fields.items()
-            if value is not None or name not in {"form_data", "body"}
-        }
+        fields = {**msgspec.structs.asdict(self), "headers": self.headers.to_dict()}
+        absent = {name for name in ("form_data", "body") if fields[name] is None}
+        return {name: value for name, value in fields.items() if name not in absent}
 
 
 class RequestData:

@@ -33,6 +33,9 @@ __all__ = [
 ]
 
 
+FIRST_SERVER_ERROR = 500
+
+
 class PegboardError(Exception):
     """Root of all errors that Pegboard raises on purpose.
 

@@ -20,8 +20,8 @@ import pytest
 
 from pegboard._app import App
 from pegboard._discovery import in_process_plugin
-from pegboard._result import FIRST_SERVER_ERROR
 from pegboard.contracts.asgi import Receive, Route, Router, Scope, Send
+from pegboard.errors import FIRST_SERVER_ERROR
 from pegboard.testing._http import ClientGone, HttpClient
 from pegboard.testing.harness import watched
 
