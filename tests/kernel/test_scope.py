@@ -108,28 +108,6 @@ async def test_a_context_manager_that_fails_to_close_is_reported(caplog):
     assert "leaving manager failed" in caplog.text
 
 
-async def test_a_task_is_cancelled_when_the_scope_closes_and_its_failure_is_contained(caplog):
-    cancelled = []
-
-    async def linger():
-        try:
-            await anyio.sleep_forever()
-        finally:
-            cancelled.append(True)
-
-    async def fail():
-        msg = "task broke"
-        raise ValueError(msg)
-
-    async with anyio.create_task_group() as tasks:
-        scope = Scope("test", tasks)
-        await scope.spawn("linger", linger)
-        await scope.spawn("fail", fail)
-        await scope.aclose()
-    assert cancelled == [True]
-    assert "task fail failed" in caplog.text
-
-
 async def test_closing_goes_through_though_the_closer_is_cancelled():
     done = []
 

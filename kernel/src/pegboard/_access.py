@@ -72,8 +72,7 @@ class Access:
             raise
         except Exception as error:  # who cannot be asked about is nobody's guest
             self._app.logger.exception("the session of a request could not be loaded")
-            msg = "who asks cannot be found out at the moment"
-            raise UnavailableError(msg) from error
+            raise UnavailableError("who asks cannot be found out at the moment") from error
 
     async def admit(self, export: Export, connection: Connection) -> Session:
         """Return who asks, if the export is open to them.
@@ -90,8 +89,9 @@ class Access:
             return session
         if session.anonymous:
             raise UnauthorizedError(f"{export.address} needs a signed-in caller")
-        msg = f"{export.address} needs level {export.required_level}, not {session.level}"
-        raise ForbiddenError(msg)
+        raise ForbiddenError(
+            f"{export.address} needs level {export.required_level}, not {session.level}"
+        )
 
     async def _ask(self, connection: Connection) -> Session:
         for load in self._loaders:

@@ -67,8 +67,7 @@ class _AppType(type):
         def __getattr__(cls, name: str) -> Any:
             if name in KNOWN_ATTRIBUTES:
                 return getattr(get_app(), name)
-            msg = f"type object {cls.__name__!r} has no attribute {name!r}"
-            raise AttributeError(msg)
+            raise AttributeError(f"type object {cls.__name__!r} has no attribute {name!r}")
 
 
 class App(metaclass=_AppType):
@@ -131,7 +130,6 @@ class App(metaclass=_AppType):
         self.overrides = config
         self.project = None if project is None else Path(project).resolve()
         self.testing = testing or "test" in re.split(r"[^a-z0-9]+", name.lower())
-        self.dev = bool(dev)
         self.registry = Registry()
         self.offers = Offers(self)
         self.library = Library()
@@ -141,13 +139,11 @@ class App(metaclass=_AppType):
         self.export = Exporter(self.mods.declare)
         self.tb = self.export
         self.logger = logging.getLogger(f"pegboard.app.{name}")
-        self.config = Config({}, {})
         self.access = Access(self)
         self.router = Router()
         self.request_hooks: list[Any] = []
-        self.data = (self.project or Path.cwd()) / AppSettings().data
-        self.threads = anyio.CapacityLimiter(AppSettings().threads)
         self._requested = (plugins, mods, dev)
+        self._configure(Config({}, {}))
         self._group: TaskGroup | None = None
         self._background = BackgroundTasks(self)
         self._counts: Counter[str] = Counter()
@@ -166,12 +162,12 @@ class App(metaclass=_AppType):
             RuntimeError: If the app runs already.
         """
         if self._group is not None:
-            msg = f"app {self.name!r} runs already"
-            raise RuntimeError(msg)
+            raise RuntimeError(f"app {self.name!r} runs already")
         self.started = anyio.Event()
         self.stopping = anyio.Event()
         self.reloader = Reloader(self)
-        self._read_config()
+        self._configure(load_config(self.project, overrides=self.overrides))
+        self.token = anyio.lowlevel.current_token()
         group = self._group = anyio.create_task_group()
         await group.__aenter__()
         try:
@@ -210,19 +206,18 @@ class App(metaclass=_AppType):
         finally:
             self._group = None
 
-    def _read_config(self) -> None:
+    def _configure(self, config: Config) -> None:
         _, _, dev = self._requested
-        self.config = load_config(self.project, overrides=self.overrides)
-        settings = self.config.section("app", AppSettings)
-        self.access.settings = self.config.section("access", AccessSettings)
+        self.config = config
+        settings = config.section("app", AppSettings)
+        self.access.settings = config.section("access", AccessSettings)
         self.dev = settings.dev if dev is None else dev
         self.data = (self.project or Path.cwd()) / settings.data
         self.threads = anyio.CapacityLimiter(settings.threads)
-        self.token = anyio.lowlevel.current_token()
 
     async def _start(self) -> None:
         plugins, mods, _ = self._requested
-        self._undo_subscription = self.registry.subscribe(self._exports_changed)
+        self._undo_subscription = self.registry.subscribe(lambda _: self.router.known.clear())
         selection = self.config.selection("plugins")
         for plugin in self.plugins.choose(plugins, selection, self.config):
             await self.plugins.activate(plugin, is_fatal=plugins is not None)
@@ -241,9 +236,6 @@ class App(metaclass=_AppType):
         self.plugins_changed(self._routes())
         self.library.close()
         self._undo_subscription()
-
-    def _exports_changed(self, _table: Mapping[str, Slot]) -> None:
-        self.router.known.clear()
 
     def plugins_changed(self, routes: list[Route]) -> None:
         """Work out again what is derived from the set of active plugins."""
@@ -509,8 +501,7 @@ class App(metaclass=_AppType):
                     return self.offers.get(name)
             if name in KNOWN_ATTRIBUTES:
                 raise _MissingAttributeError(f"app.{name}", distribution_of(KNOWN_ATTRIBUTES[name]))
-            msg = f"{type(self).__name__!r} object has no attribute {name!r}"
-            raise AttributeError(msg)
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def state(self, mod: str) -> SimpleNamespace:
         """Return the state of a mod: plain data that outlives its generations."""

@@ -155,8 +155,9 @@ class Binding:
                 injected[name] = kind
         if request_as_kwarg and "request" not in (*leading, *injected.values()):
             if not self.takes_rest:
-                msg = "request_as_kwarg=True, but there is no parameter `request` to receive it"
-                raise ConfigError(msg)
+                raise ConfigError(
+                    "request_as_kwarg=True, but there is no parameter `request` to receive it"
+                )
             injected["request"] = "request"
         self.leading, self.injected = tuple(leading), injected
 
@@ -252,11 +253,10 @@ def _type_hints(function: Callable[..., Any]) -> dict[str, Any]:
     try:
         return typing.get_type_hints(target, localns=dict(names) or None, include_extras=True)
     except NameError as error:
-        msg = (
+        raise ConfigError(
             f"the annotations of {_name(target)} cannot be read: {error}; "
             "import the name outside of `if TYPE_CHECKING`"
-        )
-        raise ConfigError(msg) from error
+        ) from error
 
 
 def _parameter(parameter: inspect.Parameter, hints: dict[str, Any]) -> Parameter:
@@ -283,8 +283,9 @@ def _struct(
         struct = msgspec.defstruct(name, fields, kw_only=True, forbid_unknown_fields=not is_open)
         msgspec.json.Decoder(struct)
     except TypeError as error:
-        msg = f"the annotations of {_name(function)} cannot be decoded: {error}"
-        raise ConfigError(msg) from error
+        raise ConfigError(
+            f"the annotations of {_name(function)} cannot be decoded: {error}"
+        ) from error
     return struct
 
 

@@ -39,8 +39,7 @@ class BlockingRunner:
             RuntimeError: On an event loop, which it would block.
         """
         if on_event_loop():
-            msg = "this would block the event loop: use `await app.call(...)`"
-            raise RuntimeError(msg)
+            raise RuntimeError("this would block the event loop: use `await app.call(...)`")
         self.start()
         return anyio.from_thread.run(function, token=self._app.token)
 

@@ -116,15 +116,13 @@ class Config:
             if key not in known:
                 place = f"{name}.{key}"
                 what = f"unknown setting {place} (from {self.origin(place)})"
-                msg = f"{what}; known: {_names(known)}{did_you_mean(key, known)}"
-                raise ConfigError(msg)
+                raise ConfigError(f"{what}; known: {_names(known)}{did_you_mean(key, known)}")
         try:
             settings = msgspec.convert(self._typed(name, values, known), kind)
         except msgspec.ValidationError as error:
             text, _, key = str(error).partition(" - at `$.")
             place = f"{name}.{key.rstrip('`')}" if key else name
-            msg = f"setting {place} (from {self.origin(place)}): {text}"
-            raise ConfigError(msg) from error
+            raise ConfigError(f"setting {place} (from {self.origin(place)}): {text}") from error
         self.sections[name] = settings
         return settings
 
@@ -174,20 +172,18 @@ class Config:
         for key, value in self._lookup("plugins").items():
             is_translated = self.origin(f"plugins.{key}").endswith(MANIFESTS[1])
             if isinstance(value, dict) and key not in known and not is_translated:
-                msg = (
+                raise ConfigError(
                     f"section plugins.{key} (from {self.origin(f'plugins.{key}')}) is for a plugin "
                     f"that is not installed; installed: {_names(known) or 'none'}"
                     f"{did_you_mean(key, known)}"
                 )
-                raise ConfigError(msg)
 
     def _lookup(self, name: str) -> dict[str, Any]:
         values: Any = self._values
         for part in name.split("."):
             values = values.get(part, {}) if isinstance(values, dict) else {}
         if not isinstance(values, dict):
-            msg = f"setting {name} (from {self.origin(name)}) has to be a section"
-            raise ConfigError(msg)
+            raise ConfigError(f"setting {name} (from {self.origin(name)}) has to be a section")
         return values
 
     def _typed(
@@ -235,12 +231,12 @@ def load_config(
             path = name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__")
             _merge(values, origins, _nested(path, text), f"environment {name}")
     _merge(values, origins, dict(overrides or {}), "caller")
+    config = Config(values, origins)
     for section in values:
         if section not in ROOT_SECTIONS:
-            origin = _section_origin(origins, section)
-            msg = f"unknown section {section!r} (from {origin}); known: {_names(ROOT_SECTIONS)}"
-            raise ConfigError(msg)
-    return Config(values, origins)
+            place = f"unknown section {section!r} (from {config.origin(section)})"
+            raise ConfigError(f"{place}; known: {_names(ROOT_SECTIONS)}")
+    return config
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -251,11 +247,6 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {close[0]}?" if close else ""
 
 
-def _section_origin(origins: Mapping[str, str], section: str) -> str:
-    places = (place for name, place in origins.items() if name.split(".")[0] == section)
-    return next(places, "caller")
-
-
 def _read_manifest(
     project: Path | None, environment: Mapping[str, str]
 ) -> tuple[dict[str, Any], str]:
@@ -264,35 +255,27 @@ def _read_manifest(
     for name in MANIFESTS:
         path = project / name
         if path.is_file():
-            return _decoders()[path.suffix](path, environment), str(path)
+            values = _read_toml(path) if name == MANIFESTS[0] else _read_yaml(path, environment)
+            return values, str(path)
     return {}, "default"
 
 
-def _decoders() -> dict[str, Any]:
-    return {".toml": _read_toml, ".yaml": _read_yaml}
-
-
-def _read_toml(path: Path, _environment: Mapping[str, str]) -> dict[str, Any]:
-    tomllib = import_module("tomllib")
+def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        msg = f"{path} is not valid TOML: {error}"
-        raise ConfigError(msg) from error
-    return values
+        return msgspec.toml.decode(path.read_bytes(), type=dict[str, Any])
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from error
 
 
 def _read_yaml(path: Path, environment: Mapping[str, str]) -> dict[str, Any]:
     try:
         yaml = import_module("yaml")
     except ImportError as error:
-        msg = f"reading {path} needs PyYAML: pip install 'pegboard[yaml]'"
-        raise ConfigError(msg) from error
+        raise ConfigError(f"reading {path} needs PyYAML: pip install 'pegboard[yaml]'") from error
     try:
         loaded = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        msg = f"{path} is not valid YAML: {error}"
-        raise ConfigError(msg) from error
+        raise ConfigError(f"{path} is not valid YAML: {error}") from error
     manifest = import_module("pegboard._manifest")
     values: dict[str, Any] = manifest.translated(
         loaded, str(path), fill=lambda value: _interpolated(value, environment, str(path))
@@ -318,8 +301,7 @@ def _interpolated(value: Any, environment: Mapping[str, str], source: str) -> An
         default: str | None = match[2]
         found = environment.get(match[1], default)
         if found is None:
-            msg = f"{source}: ${{{match[1]}}} is not set and has no default"
-            raise ConfigError(msg)
+            raise ConfigError(f"{source}: ${{{match[1]}}} is not set and has no default")
         return found
 
     return _Filled(_VARIABLE.sub(replacement, value))

@@ -95,8 +95,7 @@ class PluginCandidate(msgspec.Struct, frozen=True, kw_only=True):
         try:
             return getattr(loaded, attribute) if attribute else loaded
         except AttributeError as error:
-            msg = f"plugin {self.name}: {module} has no {attribute!r}"
-            raise PluginError(msg) from error
+            raise PluginError(f"plugin {self.name}: {module} has no {attribute!r}") from error
 
 
 class ModCandidate(msgspec.Struct, frozen=True, kw_only=True):
@@ -182,8 +181,7 @@ def mod_at(path: Path) -> ModCandidate:
     """
     source = path / "__init__.py" if path.is_dir() else path
     if not source.is_file():
-        msg = f"{path} is neither a Python file nor a package"
-        raise FileNotFoundError(msg)
+        raise FileNotFoundError(f"{path} is neither a Python file nor a package")
     name = path.name.removesuffix(".py")
     return ModCandidate(
         name=name, module=f"{package_for(path.parent)}.{name}", path=source, origin=str(path)

@@ -214,8 +214,7 @@ class Exporter:
             ConfigError: If a keyword has a wrong type.
         """
         if callable(name):
-            msg = "write @export() with parentheses"
-            raise ConfigError(msg)
+            raise ConfigError("write @export() with parentheses")
         if name is not None:
             keywords["name"] = name
         options, plugin_options = _split(keywords)
@@ -224,8 +223,7 @@ class Exporter:
             declaration = Declaration(function, options, plugin_options)
             attributes = getattr(function, "__dict__", None)
             if not isinstance(attributes, dict):
-                msg = f"@export takes a function, not {function!r}"
-                raise ConfigError(msg)
+                raise ConfigError(f"@export takes a function, not {function!r}")
             attributes.setdefault(DECLARATIONS, []).append(declaration)
             collecting = _collecting.get(None)
             if collecting is None:
@@ -255,14 +253,14 @@ def _split(keywords: dict[str, Any]) -> tuple[ExportOptions, dict[str, Any]]:
     callables = {name: own.pop(name) for name in ("pre_compute", "post_compute") if name in own}
     for name, value in callables.items():
         if not callable(value):
-            msg = f"@export: {name} has to be callable, not {type(value).__name__}"
-            raise ConfigError(msg)
+            raise ConfigError(f"@export: {name} has to be callable, not {type(value).__name__}")
     try:
         options = msgspec.convert(own, ExportOptions)
     except msgspec.ValidationError as error:
         text, _, key = str(error).partition(" - at `$.")
-        msg = f"@export({key.rstrip('`')}=...): {text}" if key else f"@export: {text}"
-        raise ConfigError(msg) from error
+        raise ConfigError(
+            f"@export({key.rstrip('`')}=...): {text}" if key else f"@export: {text}"
+        ) from error
     rest = {name: value for name, value in keywords.items() if name not in fields}
     return msgspec.structs.replace(options, **callables), rest
 

@@ -73,8 +73,9 @@ class Headers:
         try:
             name = _NAMES[attribute]
         except KeyError:
-            msg = f"{attribute!r} is not a typed header; look in extra_headers"
-            raise AttributeError(msg) from None
+            raise AttributeError(
+                f"{attribute!r} is not a typed header; look in extra_headers"
+            ) from None
         return self._values.get(name)
 
     @property

@@ -37,8 +37,7 @@ class HookCaller:
         except (pluggy.PluginValidationError, ValueError) as error:
             if self.manager.has_plugin(name):
                 self.manager.unregister(name=name)
-            msg = f"plugin {name}: {error}"
-            raise PluginError(msg) from error
+            raise PluginError(f"plugin {name}: {error}") from error
         self._order.append(name)
 
     def remove(self, name: str) -> None:
@@ -85,8 +84,9 @@ class HookCaller:
                 raise
             except Exception as error:
                 text = f"{type(error).__name__}: {error}"
-                msg = f"plugin {implementation.plugin_name} failed in hook {hook}: {text}"
-                raise PluginError(msg) from error
+                raise PluginError(
+                    f"plugin {implementation.plugin_name} failed in hook {hook}: {text}"
+                ) from error
             if answer is not None:
                 yield answer
 

@@ -142,8 +142,7 @@ def named_failure(candidate: ModCandidate) -> Iterator[None]:
     except (Exception, SystemExit) as error:
         path = candidate.path
         root = str(path.parent) if path else candidate.module.replace(".", "/")
-        msg = f"mod {candidate.name}: {placed(error, (root,))}"
-        raise LoadError(msg) from error
+        raise LoadError(f"mod {candidate.name}: {placed(error, (root,))}") from error
 
 
 def placed(error: BaseException, roots: Iterable[str]) -> str:

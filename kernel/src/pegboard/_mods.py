@@ -8,7 +8,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pegboard._config import Selection
     from pegboard._edition import Edition
     from pegboard._plugins import PluginView
+    from pegboard._result import Result
     from pegboard.contracts.call import Call
 
 __all__ = ["ModHost", "ModStatus"]
@@ -318,9 +319,7 @@ class ModHost:
                 generation.scope.defer(address, partial(self._run_exit, generation.exits, address))
 
     async def _run_initial(self, export: Export, call: Call) -> None:
-        with entered(self._app):
-            result = await call()
-        self._app.run_tasks(result)
+        result = await self._run(call)
         if result.is_error():
             error = result.exception
             text = f"{type(error).__name__}: {error}" if error else result.info.help_text
@@ -329,12 +328,16 @@ class ModHost:
 
     async def _run_exit(self, exits: dict[str, tuple[Export, Call]], address: str) -> None:
         export, call = exits.pop(address)
-        with entered(self._app):
-            result = await call()
-        self._app.run_tasks(result)
+        result = await self._run(call)
         if result.is_error():
             text = result.info.help_text
             _logger.error("%s, an exit function, failed: %s", export.address, text)
+
+    async def _run(self, call: Call) -> Result[Any]:
+        with entered(self._app):
+            result = await call()
+        self._app.run_tasks(result)
+        return result
 
     def new_generation(self, owner: str, edition: Edition | None = None) -> Generation:
         """Return the next generation of a mod, which nobody sees yet."""
@@ -373,8 +376,9 @@ def _candidate(requested: str | ModuleType | Path, found: dict[str, ModCandidate
     if isinstance(requested, Path):
         return mod_at(requested)
     if requested not in found:
-        msg = f"there is no mod {requested!r}; found: {', '.join(sorted(found)) or 'none'}"
-        raise NotFoundError(msg)
+        raise NotFoundError(
+            f"there is no mod {requested!r}; found: {', '.join(sorted(found)) or 'none'}"
+        )
     return found[requested]
 
 

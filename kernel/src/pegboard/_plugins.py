@@ -183,8 +183,7 @@ class PluginHost(PluginView):
     ) -> None:
         self.status.note(candidate, state, reason)
         if is_fatal:
-            msg = f"plugin {candidate.name} cannot be used: {reason}"
-            raise PluginError(msg)
+            raise PluginError(f"plugin {candidate.name} cannot be used: {reason}")
         if state != "off":
             _logger.error("plugin %s is left out: %s", candidate.name, reason)
 
@@ -325,8 +324,9 @@ def _check_options(active: ActivePlugin, others: Mapping[str, ActivePlugin]) -> 
             continue
         both = set(options.__struct_fields__) & set(other.options.__struct_fields__)
         if both:
-            msg = f"{name} and {other.candidate.name} both declare @export({', '.join(both)}=)"
-            raise PluginError(msg)
+            raise PluginError(
+                f"{name} and {other.candidate.name} both declare @export({', '.join(both)}=)"
+            )
 
 
 def load_plugin(candidate: PluginCandidate, library: Library) -> tuple[Any, Edition | None]:
@@ -366,5 +366,4 @@ def _converted(values: dict[str, Any], kind: type[msgspec.Struct]) -> msgspec.St
     try:
         return msgspec.convert(values, kind)
     except msgspec.ValidationError as error:
-        msg = f"@export: {error}"
-        raise ConfigError(msg) from error
+        raise ConfigError(f"@export: {error}") from error

@@ -91,8 +91,7 @@ class Slot:
         self.export: Export | None = None
 
     async def _gone(self, *_args: Any, **_kwargs: Any) -> Result[Any]:
-        msg = f"{self.address} was removed"
-        raise NotFoundError(msg)
+        raise NotFoundError(f"{self.address} was removed")
 
     def clear(self) -> None:
         """Take the export out; callers get a not-found error from now on."""
@@ -123,8 +122,7 @@ class Staged:
             ConflictError: If the generation has exported that address already.
         """
         if export.address in self.calls:
-            msg = f"{export.address} is exported twice"
-            raise ConflictError(msg)
+            raise ConflictError(f"{export.address} is exported twice")
         self.calls[export.address] = (export, call)
 
 
@@ -162,8 +160,7 @@ class Registry:
                 other = own if holder in going else holder
                 other = other if other != own else claimed.setdefault(address, own)
                 if other != own:
-                    msg = f"{address} is exported by {other} already"
-                    raise ConflictError(msg)
+                    raise ConflictError(f"{address} is exported by {other} already")
 
     def commit(
         self, *staged: Staged, leaving: Iterable[Generation] = (), is_addition: bool = False

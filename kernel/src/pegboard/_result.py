@@ -206,8 +206,7 @@ class Result(Constructors, msgspec.Struct, Generic[T], dict=True, rename={"kind"
             ValueError: If the origin is set already.
         """
         if self.origin is not None:
-            msg = f"the origin is set already, to {self.origin!r}"
-            raise ValueError(msg)
+            raise ValueError(f"the origin is set already, to {self.origin!r}")
         self.origin = origin
         return self
 
@@ -281,5 +280,6 @@ def _lazy_flag(flag: int | str) -> LazyFlag:
     try:
         return _LAZY_NAMES[flag] if isinstance(flag, str) else LazyFlag(flag)
     except (KeyError, ValueError):
-        msg = f"unknown flag {flag!r}: one of {', '.join(_LAZY_NAMES)}, or 0 to 3"
-        raise ValueError(msg) from None
+        raise ValueError(
+            f"unknown flag {flag!r}: one of {', '.join(_LAZY_NAMES)}, or 0 to 3"
+        ) from None

@@ -48,8 +48,7 @@ class Scope:
             RuntimeError: If the scope is closed.
         """
         if self.closed:
-            msg = f"{self.name} is closed: {what} would never be undone"
-            raise RuntimeError(msg)
+            raise RuntimeError(f"{self.name} is closed: {what} would never be undone")
         self._undo.append((what, undo))
 
     async def enter(self, what: str, manager: AbstractAsyncContextManager[Any]) -> Any:
@@ -92,28 +91,6 @@ class Scope:
         value = await self._tasks.start(hold, name=f"{self.name}: {what}")
         self.defer(what, leave)
         return value
-
-    async def spawn(self, what: str, function: Callable[..., Awaitable[Any]], *args: Any) -> None:
-        """Run a task until it ends or the scope closes; its failure is logged."""
-        ended = anyio.Event()
-        cancel = anyio.CancelScope()
-
-        async def run(*, task_status: TaskStatus[None]) -> None:
-            try:
-                with cancel:
-                    task_status.started()
-                    await function(*args)
-            except (Exception, SystemExit):
-                _logger.exception("%s: task %s failed", self.name, what)
-            finally:
-                ended.set()
-
-        async def stop() -> None:
-            cancel.cancel()
-            await ended.wait()
-
-        await self._tasks.start(run, name=f"{self.name}: {what}")
-        self.defer(what, stop)
 
     async def aclose(self) -> None:
         """Undo everything, last first; calling it again does nothing."""

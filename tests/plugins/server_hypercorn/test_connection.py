@@ -1,12 +1,13 @@
 """What is changed about Hypercorn's connections."""
 
 import re
+import time
 
 import anyio
 import pytest
 from h2.config import H2Configuration
 from h2.connection import H2Connection
-from h2.events import ConnectionTerminated, DataReceived, StreamEnded
+from h2.events import ConnectionTerminated, DataReceived, StreamEnded, StreamReset
 from h2.settings import SettingCodes
 
 from pegboard.testing.server_suite import Probe, RunningServer, running_server
@@ -30,6 +31,46 @@ def test_an_http_2_client_that_goes_while_a_stream_is_blocked_leaves_nothing(bac
             client.close()
         running.begin_stop()
         assert running.ends_within(1.5)
+
+
+@BACKENDS
+def test_a_small_answer_that_an_http_2_client_does_not_take_is_given_up(backend):
+    with running_server(HypercornServer(), backend, http2=True, send_timeout=0.3) as running:
+        client, connection = _connected(running)
+        connection.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: 0})
+        connection.send_headers(1, _get("/"), end_stream=True)
+        client.send(connection.data_to_send())
+        seen = []
+        while not any(isinstance(each, StreamReset) for each in seen):
+            seen += connection.receive_data(client.read_some())
+        assert not any(isinstance(each, DataReceived) for each in seen)
+        connection.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: 65_535})
+        connection.send_headers(3, _get("/"), end_stream=True)
+        client.send(connection.data_to_send())
+        while not any(isinstance(each, StreamEnded) and each.stream_id == 3 for each in seen):
+            seen += connection.receive_data(client.read_some())
+        running.begin_stop()
+        assert running.ends_within(1.5)
+
+
+@BACKENDS
+def test_an_http_2_client_that_takes_an_answer_slowly_gets_all_of_it(backend):
+    with running_server(HypercornServer(), backend, http2=True, send_timeout=0.5) as running:
+        client, connection = _connected(running)
+        connection.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: 0})
+        connection.send_headers(1, _get("/"), end_stream=True)
+        client.send(connection.data_to_send())
+        body = b""
+        for _ in b"hello":
+            time.sleep(0.2)  # what is measured is time: the client is slow
+            connection.increment_flow_control_window(1, stream_id=1)
+            client.send(connection.data_to_send())
+            received = b""
+            while not received:
+                events = connection.receive_data(client.read_some())
+                received = b"".join(e.data for e in events if isinstance(e, DataReceived))
+            body += received
+        assert body == b"hello"
 
 
 class GivingUp(Probe):

@@ -9,6 +9,7 @@ from typing import Any
 
 import anyio
 
+from pegboard_server_hypercorn._flow import bound_streams
 from pegboard_server_hypercorn._translation import forbid_upgrade, release, say_goodbye
 
 __all__ = ["EndingContext", "GuardedConnection"]
@@ -35,7 +36,7 @@ class EndingContext:
 
 
 class GuardedConnection:
-    """A connection that refuses upgrades, says goodbye, and lets go of what it held."""
+    """A connection that refuses upgrades, says goodbye, and lets go of what it holds in time."""
 
     config: Any
     context: Any
@@ -48,6 +49,7 @@ class GuardedConnection:
     @protocol.setter
     def protocol(self, wrapper: Any) -> None:
         forbid_upgrade(wrapper, self.config)
+        bound_streams(wrapper)
         self._protocol = wrapper
 
     async def _read_data(self) -> None:

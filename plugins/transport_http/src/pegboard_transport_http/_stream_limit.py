@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 from pegboard.errors import TooManyRequestsError, UnavailableError
 
 if TYPE_CHECKING:
-    from pegboard.contracts.asgi import Scope
     from pegboard_transport_http.config import HttpSettings
 
-__all__ = ["StreamLimit", "address_of"]
+__all__ = ["StreamLimit"]
 
 
 class StreamLimit:
@@ -56,9 +55,3 @@ class StreamLimit:
             self._clients[client] -= 1
             if not self._clients[client]:
                 del self._clients[client]
-
-
-def address_of(scope: Scope) -> str:
-    """Return the address of a client, empty where the server does not know it."""
-    client = scope.get("client")
-    return str(client[0]) if client else ""

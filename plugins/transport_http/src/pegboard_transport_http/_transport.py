@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from anyio import CapacityLimiter
 
-from pegboard import Result, call_context
+from pegboard import Connection, Result, call_context
 from pegboard.errors import NotFoundError, PegboardError
 from pegboard_transport_http._body import BodyReader
 from pegboard_transport_http._compression import Compressor
@@ -32,7 +32,7 @@ from pegboard_transport_http._refusal import (
 )
 from pegboard_transport_http._render import render
 from pegboard_transport_http._stream import Stream
-from pegboard_transport_http._stream_limit import StreamLimit, address_of
+from pegboard_transport_http._stream_limit import StreamLimit
 
 if TYPE_CHECKING:
     from pegboard import App, Binding, CallContext, Slot
@@ -194,7 +194,7 @@ class HttpTransport:
         await exchange.respond(response)
 
     async def _deliver(self, exchange: Exchange, result: Result[Any], context: CallContext) -> None:
-        client = address_of(exchange.scope)
+        client = Connection(exchange.scope).client
         stream = Stream(
             result,
             context,
