@@ -7,9 +7,9 @@ requests at once never see one another's.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -30,6 +30,9 @@ __all__ = [
     "entered",
     "noting_session",
 ]
+
+
+T = TypeVar("T")
 
 
 class CallContext(msgspec.Struct):
@@ -69,6 +72,17 @@ The thread keeps its place among those of the app while it waits. If what it wai
 place as well, a few of them would wait for one another for good.
 """
 
+
+@contextmanager
+def holding(variable: ContextVar[T], value: T) -> Iterator[T]:
+    """Let a context variable have a value in the block, and in the tasks that it starts."""
+    token = variable.set(value)
+    try:
+        yield value
+    finally:
+        variable.reset(token)
+
+
 call_context: ContextVar[CallContext] = ContextVar("pegboard_call")
 """What is known about the running call; whoever sets it resets it when the call has ended."""
 
@@ -106,13 +120,12 @@ def noting_session() -> Iterator[SessionNote]:
     For what shares answers among callers: one that depends on who asks is for them alone.
     """
     outer, note = _note.get(), SessionNote()
-    token = _note.set(note)
-    try:
-        yield note
-    finally:
-        _note.reset(token)
-        if outer is not None and note.is_read:
-            outer.is_read = True
+    with holding(_note, note):
+        try:
+            yield note
+        finally:
+            if outer is not None and note.is_read:
+                outer.is_read = True
 
 
 def current_request() -> RequestData | None:
@@ -140,15 +153,10 @@ def _take_note() -> None:
         note.is_read = True
 
 
-@contextmanager
-def entered(app: App, request: RequestData | None = None) -> Iterator[CallContext]:
+def entered(app: App, request: RequestData | None = None) -> AbstractContextManager[CallContext]:
     """Run the block as a call of `app`, on behalf of `request` if there is one.
 
     For tests, command lines and plugins that bring calls from elsewhere.
     """
     session = ANONYMOUS if request is None else request.session
-    token = call_context.set(CallContext(app, session, _request=request))
-    try:
-        yield call_context.get()
-    finally:
-        call_context.reset(token)
+    return holding(call_context, CallContext(app, session, _request=request))

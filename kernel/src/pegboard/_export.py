@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import msgspec
 
+from pegboard._context import holding
 from pegboard.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -182,15 +183,9 @@ S = TypeVar("S", bound=msgspec.Struct)
 _collecting: ContextVar[list[Declaration]] = ContextVar("pegboard_collecting")
 
 
-@contextmanager
-def collected() -> Iterator[list[Declaration]]:
+def collected() -> AbstractContextManager[list[Declaration]]:
     """Collect the declarations made in the block: a load, so that nothing reaches a global."""
-    declarations: list[Declaration] = []
-    token = _collecting.set(declarations)
-    try:
-        yield declarations
-    finally:
-        _collecting.reset(token)
+    return holding(_collecting, [])
 
 
 class Exporter:

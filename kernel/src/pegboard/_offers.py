@@ -6,11 +6,12 @@ reload is committed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pegboard._context import holding
 from pegboard._scope import current_scope, defer_here
 from pegboard.errors import ConfigError
 
@@ -105,14 +106,9 @@ class PluginStage:
         self.offers: dict[Any, Offer] = {}
         self._app: App | None = app
 
-    @contextmanager
-    def entered(self) -> Iterator[None]:
+    def entered(self) -> AbstractContextManager[PluginStage]:
         """Let what is registered in the block, and in the tasks that it starts, be staged."""
-        token = _stage.set(self)
-        try:
-            yield
-        finally:
-            _stage.reset(token)
+        return holding(_stage, self)
 
     def is_of(self, app: App) -> bool:
         """Whether it is open, and of this app."""

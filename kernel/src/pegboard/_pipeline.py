@@ -11,7 +11,7 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from types import AsyncGeneratorType, GeneratorType
 from typing import TYPE_CHECKING, Any
@@ -162,38 +162,30 @@ def _with_injection(app: App, export: Export, invoke: Invoke) -> Invoke:
 
 
 def _with_compute(export: Export, invoke: Invoke) -> Invoke:
-    pre, post = export.options.pre_compute, export.options.post_compute
-    if pre is not None:
-        invoke = _with_pre(pre, export.function, invoke)
-    if post is not None:
-        invoke = _with_post(post, export.function, invoke)
-    return invoke
-
-
-def _with_pre(pre: Callable[..., Any], function: Callable[..., Any], invoke: Invoke) -> Invoke:
-    takes_function = _first_parameter(pre) in {"func", "function", "fn"}
+    pre, post, function = export.options.pre_compute, export.options.post_compute, export.function
+    if pre is None and post is None:
+        return invoke
+    if pre is not None and next(iter(_parameters(pre)), "") in {"func", "function", "fn"}:
+        pre = partial(pre, function)
+    takes_arguments = post is not None and len(_parameters(post)) > 1
 
     async def call(*args: Any, **kwargs: Any) -> Any:
-        answer = pre(function, *args, **kwargs) if takes_function else pre(*args, **kwargs)
-        args, kwargs = await answer if inspect.isawaitable(answer) else answer
-        return await invoke(*args, **kwargs)
+        answer = (args, kwargs) if pre is None else await _settled(pre(*args, **kwargs))
+        result = await invoke(*answer[0], **answer[1])
+        if post is None:
+            return result
+        more, named = ((function, *args), kwargs) if takes_arguments else ((), {})
+        return await _settled(post(result, *more, **named))
 
     return call
 
 
-def _with_post(post: Callable[..., Any], function: Callable[..., Any], invoke: Invoke) -> Invoke:
-    takes_arguments = len(inspect.signature(post).parameters) > 1
-
-    async def call(*args: Any, **kwargs: Any) -> Any:
-        result = await invoke(*args, **kwargs)
-        answer = post(result, function, *args, **kwargs) if takes_arguments else post(result)
-        return await answer if inspect.isawaitable(answer) else answer
-
-    return call
+def _parameters(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(function).parameters
 
 
-def _first_parameter(function: Callable[..., Any]) -> str:
-    return next(iter(inspect.signature(function).parameters), "")
+async def _settled(answer: Any) -> Any:
+    return await answer if inspect.isawaitable(answer) else answer
 
 
 def failure(

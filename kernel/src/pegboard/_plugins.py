@@ -33,9 +33,9 @@ __all__ = [
     "PluginStage",
     "PluginStatus",
     "PluginView",
-    "State",
     "in_order",
     "incompatibility",
+    "why_not",
 ]
 
 _logger = logging.getLogger("pegboard.plugins")
@@ -144,14 +144,11 @@ class PluginHost(PluginView):
         config.check_plugins([*found, *wanted])
         taken = []
         for candidate in wanted.values():
-            reason = selection.why_not(candidate.name)
-            state: State = "off"
-            if reason is None and (reason := incompatibility(candidate)):
-                state = "incompatible"
-            if reason is None:
+            refusal = why_not(candidate, selection)
+            if refusal is None:
                 taken.append(candidate)
             else:
-                self._leave_out(candidate, state, reason, is_fatal=requested is not None)
+                self._leave_out(candidate, *refusal, is_fatal=requested is not None)
         ordered, refused = in_order(taken)
         for candidate, reason in refused:
             self._leave_out(candidate, "failed", reason, is_fatal=requested is not None)
@@ -341,6 +338,15 @@ def load_plugin(candidate: PluginCandidate, library: Library) -> tuple[Any, Edit
         return plugin, None
     library.register(candidate.unit)
     return plugin, library.editions.get(candidate.unit) or library.adopt(candidate.unit)
+
+
+def why_not(candidate: PluginCandidate, selection: Selection) -> tuple[State, str] | None:
+    """Return what keeps a plugin from being used, and why; None if nothing does."""
+    if reason := selection.why_not(candidate.name):
+        return "off", reason
+    if reason := incompatibility(candidate):
+        return "incompatible", reason
+    return None
 
 
 def incompatibility(candidate: PluginCandidate) -> str | None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, cast
 
-from pegboard._context import current_context
+from pegboard._context import current_context, holding
 
 if TYPE_CHECKING:
     from pegboard._app import App
@@ -17,14 +16,9 @@ __all__ = ["get_app", "is_loading", "loading"]
 _loading: ContextVar[App] = ContextVar("pegboard_loading")
 
 
-@contextmanager
-def loading(app: App) -> Iterator[None]:
+def loading(app: App) -> AbstractContextManager[App]:
     """Let `get_app()` answer `app` while a mod of it is loaded."""
-    token = _loading.set(app)
-    try:
-        yield
-    finally:
-        _loading.reset(token)
+    return holding(_loading, app)
 
 
 def is_loading(app: App) -> bool:

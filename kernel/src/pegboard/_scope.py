@@ -7,12 +7,14 @@ keep the others from being done.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import anyio
+
+from pegboard._context import holding
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup, TaskStatus
@@ -119,14 +121,9 @@ def _ended(error: SystemExit) -> RuntimeError:
 _current: ContextVar[Scope] = ContextVar("pegboard_scope")
 
 
-@contextmanager
-def registering(scope: Scope) -> Iterator[None]:
+def registering(scope: Scope) -> AbstractContextManager[Scope]:
     """Let what is registered in the block be undone with `scope`."""
-    token = _current.set(scope)
-    try:
-        yield
-    finally:
-        _current.reset(token)
+    return holding(_current, scope)
 
 
 def current_scope() -> Scope | None:

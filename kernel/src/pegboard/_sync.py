@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from pegboard._config import load_config
 from pegboard._discovery import find_plugins
+from pegboard._plugin_order import in_order
 from pegboard._plugin_reload import Wanted
-from pegboard._plugins import PluginStatus, in_order, incompatibility
+from pegboard._plugins import why_not
 
 if TYPE_CHECKING:
     from pegboard._app import App
     from pegboard._discovery import PluginCandidate
-    from pegboard._plugins import State
 
 __all__ = ["changes_of"]
 
@@ -36,9 +36,7 @@ def changes_of(app: App) -> list[Wanted]:
     theirs = [each for each in active.values() if not each.unit]
     ordered, refused = in_order([*theirs, *there.values()])
     for candidate, reason in refused:
-        app.plugins.status[candidate.name] = PluginStatus(
-            candidate=candidate, state="failed", reason=reason
-        )
+        app.plugins.status.note(candidate, "failed", reason)
     usable = {each.name: each for each in ordered}
     removed = tuple(name for name, each in active.items() if each.unit and name not in usable)
     changes = [Wanted(removed=removed)] if removed else []
@@ -56,15 +54,11 @@ def _allowed(app: App, installed: dict[str, PluginCandidate]) -> dict[str, Plugi
     for name, candidate in installed.items():
         if requested is not None and name not in requested:
             continue
-        reason = selection.why_not(name)
-        broken = None if reason else incompatibility(candidate)
-        if reason is None and broken is None:
+        refusal = why_not(candidate, selection)
+        if refusal is None:
             allowed[name] = candidate
         else:
-            state: State = "off" if reason else "incompatible"
-            app.plugins.status[name] = PluginStatus(
-                candidate=candidate, state=state, reason=reason or broken or ""
-            )
+            app.plugins.status.note(candidate, *refusal)
     _forget(app, installed)
     return allowed
 

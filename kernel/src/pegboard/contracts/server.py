@@ -29,7 +29,7 @@ class ServeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         shutdown_timeout: Seconds that requests, streams and sockets get to end after a signal.
         header_timeout: Seconds a client may take to send its request headers.
         send_timeout: Seconds for which a client may accept nothing of what is sent to it; then its
-            connection is dropped.
+            connection is dropped, in HTTP/2 the stream that it does not take.
         backend: The anyio backend that the application runs on.
         access_log: Whether each request is logged.
         reload: Whether changed code is brought live; the plugin hot_reload does that.

@@ -9,8 +9,8 @@ from typing import Any
 
 import anyio
 
-from pegboard_server_hypercorn._flow import bound_streams
-from pegboard_server_hypercorn._translation import forbid_upgrade, release, say_goodbye
+from pegboard_server_hypercorn._http2 import bound_streams, release, say_goodbye
+from pegboard_server_hypercorn._translation import forbid_upgrade
 
 __all__ = ["EndingContext", "GuardedConnection"]
 

@@ -5,13 +5,10 @@ from __future__ import annotations
 import logging
 import socket
 import ssl
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from h2.exceptions import ProtocolError
 from h11 import SEND_BODY
 from hypercorn.config import Config
-from hypercorn.protocol.h2 import H2Protocol
 from hypercorn.protocol.h11 import H11Protocol
 
 if TYPE_CHECKING:
@@ -26,8 +23,6 @@ __all__ = [
     "logger",
     "make_config",
     "make_context",
-    "release",
-    "say_goodbye",
 ]
 
 logger = logging.getLogger("pegboard.server.hypercorn")
@@ -95,23 +90,6 @@ def is_given_up(wrapper: Any) -> bool:
     """Whether an HTTP/1 connection ends in the middle of an answer."""
     protocol = wrapper.protocol
     return isinstance(protocol, H11Protocol) and protocol.connection.our_state is SEND_BODY
-
-
-async def say_goodbye(wrapper: Any) -> None:
-    """Tell an HTTP/2 client that its idle connection ends; Hypercorn just closes it."""
-    if isinstance(wrapper.protocol, H2Protocol):
-        with suppress(ProtocolError):
-            wrapper.protocol.connection.close_connection()
-            await wrapper.protocol._flush()  # noqa: SLF001 - nothing public sends what is due
-
-
-async def release(wrapper: Any) -> None:
-    """Wake what waits for the flow control of an HTTP/2 client that has gone.
-
-    Hypercorn leaves such a request, its task and its connection where they are.
-    """
-    for buffer in list(getattr(wrapper.protocol, "stream_buffers", {}).values()):
-        await buffer.close()
 
 
 async def _stay(request: object) -> None:

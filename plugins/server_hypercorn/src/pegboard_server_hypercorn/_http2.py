@@ -1,8 +1,9 @@
-"""The flow control of HTTP/2 with an end: a client that accepts nothing loses its stream.
+"""What we add to Hypercorn's HTTP/2: flow control with an end, and an end that is said.
 
-Hypercorn waits for such a client for as long as it keeps the connection, with every answer that it
-does not take, however small. It makes its protocol in the middle of a connection, wherever that
-changes to HTTP/2, so that the one place to put another class in is the attribute that holds it.
+Hypercorn waits for a client that accepts nothing for as long as it keeps the connection, with every
+answer that it does not take, however small. It makes its protocol in the middle of a connection,
+wherever that changes to HTTP/2, so that the one place to put another class in is the attribute
+that holds it.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from hypercorn.protocol.h2 import H2Protocol
 if TYPE_CHECKING:
     from hypercorn.protocol.events import Event
 
-__all__ = ["bound_streams"]
+__all__ = ["bound_streams", "release", "say_goodbye"]
 
 _WAITING = (Body, Data, EndBody, EndData)
 
@@ -29,6 +30,23 @@ def bound_streams(wrapper: Any) -> None:
     """Give up each HTTP/2 stream of a connection whose client accepts nothing for a while."""
     wrapper.__class__ = _Wrapper
     wrapper.protocol = wrapper.protocol
+
+
+async def say_goodbye(wrapper: Any) -> None:
+    """Tell an HTTP/2 client that its idle connection ends; Hypercorn just closes it."""
+    if isinstance(wrapper.protocol, H2Protocol):
+        with suppress(ProtocolError):
+            wrapper.protocol.connection.close_connection()
+            await wrapper.protocol._flush()  # noqa: SLF001 - nothing public sends what is due
+
+
+async def release(wrapper: Any) -> None:
+    """Wake what waits for the flow control of an HTTP/2 client that has gone.
+
+    Hypercorn leaves such a request, its task and its connection where they are.
+    """
+    for buffer in list(getattr(wrapper.protocol, "stream_buffers", {}).values()):
+        await buffer.close()
 
 
 class _Wrapper(ProtocolWrapper):
