@@ -119,7 +119,7 @@ async def test_the_failure_of_a_task_is_logged_and_counted_and_nobody_elses(pegb
 async def test_a_task_that_does_not_end_is_cut_off_at_the_deadline(
     pegboard_app, monkeypatch, caplog
 ):
-    monkeypatch.setattr("pegboard._app.TASK_TIMEOUT", 0.01)
+    monkeypatch.setattr("pegboard._background.TASK_TIMEOUT", 0.01)
     cancelled = []
 
     async def linger():

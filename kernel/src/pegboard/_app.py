@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 import re
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from types import ModuleType, SimpleNamespace, TracebackType
+from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 import anyio
@@ -18,37 +17,32 @@ from pegboard._access import Access
 from pegboard._asgi import AsgiApp
 from pegboard._background import BackgroundTasks
 from pegboard._blocking import BlockingRunner
-from pegboard._catalogue import KNOWN_ATTRIBUTES, distribution_of, missing_plugin
-from pegboard._config import AccessSettings, AppSettings, Config, did_you_mean, load_config
+from pegboard._config import AccessSettings, AppSettings, Config, load_config
 from pegboard._context import CallContext, call_context
 from pegboard._edition import Library
 from pegboard._export import Exporter
 from pegboard._hooks import invoke
 from pegboard._mods import ModHost
-from pegboard._offers import Offers, current_stage
+from pegboard._offers import Extensible, Offers
 from pegboard._plugins import PluginHost
-from pegboard._reference import get_app
+from pegboard._reference import AppType
 from pegboard._registry import Registry, Slot
 from pegboard._reload import Reloader
 from pegboard._request import RequestData
 from pegboard._result import Result
-from pegboard._routes import joined
+from pegboard._routes import routes_of
 from pegboard.contracts.asgi import Router
 from pegboard.errors import (
-    ConfigError,
     ExportError,
-    MissingPluginError,
     NotFoundError,
     PegboardError,
 )
 
 if TYPE_CHECKING:
-    import msgspec
     from anyio.abc import TaskGroup
 
     from pegboard._background import TaskWrapper
     from pegboard._hooks import HookCaller
-    from pegboard._plugins import ActivePlugin
     from pegboard._registry import Generation
     from pegboard.contracts.asgi import Route
 
@@ -56,21 +50,8 @@ __all__ = ["App"]
 
 P = TypeVar("P")
 
-TASK_TIMEOUT = 10.0  # seconds that background tasks get to end when the app stops
 
-
-class _AppType(type):
-    """Lets `App.set_ctx`, asked of the class, be that of the app that runs."""
-
-    if not TYPE_CHECKING:  # so that a type checker finds a misspelt attribute
-
-        def __getattr__(cls, name: str) -> Any:
-            if name in KNOWN_ATTRIBUTES:
-                return getattr(get_app(), name)
-            raise AttributeError(f"type object {cls.__name__!r} has no attribute {name!r}")
-
-
-class App(metaclass=_AppType):
+class App(Extensible, metaclass=AppType):
     """One kernel instance. Several can live in one process.
 
     Args:
@@ -91,27 +72,12 @@ class App(metaclass=_AppType):
         library: Their modules.
         config: The settings, from the start on.
         overrides: Nested settings of the caller, which win over all others.
+        requested_plugins: Names of the plugins that were asked for, None for all.
         access: Says who asks from outside, and whether they may.
         started: Set once all mods are loaded: what works on its own account begins then.
         stopping: Set when a graceful stop begins: streams and sockets end.
         brief: Whether the app runs for one command only, so that nothing begins work beside it.
-        jobs, cache, lock, set_ctx, get_ctx: What plugins of these names' capabilities give, see
-            `extend`; without the plugin, asking for one says what to install.
-        ws_send, ws_broadcast, ws_join, ws_leave, ws_close, ws_connections: The methods of
-            `pegboard.contracts.channel.Channels`, given by the plugin that serves WebSockets.
     """
-
-    jobs: Any
-    cache: Any
-    lock: Any
-    set_ctx: Any
-    get_ctx: Any
-    ws_send: Callable[[str, Any], Awaitable[bool]]
-    ws_broadcast: Callable[..., Awaitable[int]]
-    ws_join: Callable[[str, str], Awaitable[bool]]
-    ws_leave: Callable[[str, str], Awaitable[bool]]
-    ws_close: Callable[..., Awaitable[bool]]
-    ws_connections: Callable[..., list[str]]
 
     def __init__(
         self,
@@ -128,6 +94,7 @@ class App(metaclass=_AppType):
         self.name = name
         self.brief = brief
         self.overrides = config
+        self.requested_plugins = plugins and [each for each in plugins if isinstance(each, str)]
         self.project = None if project is None else Path(project).resolve()
         self.testing = testing or "test" in re.split(r"[^a-z0-9]+", name.lower())
         self.registry = Registry()
@@ -142,7 +109,8 @@ class App(metaclass=_AppType):
         self.access = Access(self)
         self.router = Router()
         self.request_hooks: list[Any] = []
-        self._requested = (plugins, mods, dev)
+        self._requested = (plugins, mods)
+        self._dev = dev
         self._configure(Config({}, {}))
         self._group: TaskGroup | None = None
         self._background = BackgroundTasks(self)
@@ -180,23 +148,14 @@ class App(metaclass=_AppType):
         self.started.set()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_error: object) -> None:
         """Stop: let background tasks end, retire mods, deactivate plugins."""
         group = self.tasks
         self.stopping.set()
         with anyio.CancelScope(shield=True):
-            await self._end_tasks()
+            await self._background.end()
             await self._stop()
         await self._leave(group)
-
-    async def _end_tasks(self) -> None:
-        if not await self._background.wait(TASK_TIMEOUT):
-            self.logger.error("%d background tasks are cut off", self._background.running)
 
     async def _leave(self, group: TaskGroup) -> None:
         """End the task group; what the `async with` block raised is not wrapped in a group."""
@@ -207,21 +166,20 @@ class App(metaclass=_AppType):
             self._group = None
 
     def _configure(self, config: Config) -> None:
-        _, _, dev = self._requested
         self.config = config
         settings = config.section("app", AppSettings)
         self.access.settings = config.section("access", AccessSettings)
-        self.dev = settings.dev if dev is None else dev
+        self.dev = settings.dev if self._dev is None else self._dev
         self.data = (self.project or Path.cwd()) / settings.data
         self.threads = anyio.CapacityLimiter(settings.threads)
 
     async def _start(self) -> None:
-        plugins, mods, _ = self._requested
+        plugins, mods = self._requested
         self._undo_subscription = self.registry.subscribe(lambda _: self.router.known.clear())
-        selection = self.config.selection("plugins")
-        for plugin in self.plugins.choose(plugins, selection, self.config):
-            await self.plugins.activate(plugin, is_fatal=plugins is not None)
-        self.plugins_changed(self._routes())
+        is_strict = plugins is not None
+        for plugin in self.plugins.choose(plugins, self.config):
+            await self.plugins.activate(plugin, is_fatal=is_strict)
+        self.plugins_changed(routes_of(self, self.hooks, is_strict=is_strict))
         await self.mods.load_inline()
         for mod in self.mods.choose(mods, self.config.selection("mods")):
             await self.mods.load(mod, is_fatal=mods is not None)
@@ -231,9 +189,9 @@ class App(metaclass=_AppType):
         await self.reloader.close()
         await self.mods.unload_all()
         await self.reloader.aclose()
-        await self._end_tasks()
+        await self._background.end()
         await self.plugins.deactivate_all()
-        self.plugins_changed(self._routes())
+        self.plugins_changed([])
         self.library.close()
         self._undo_subscription()
 
@@ -243,40 +201,13 @@ class App(metaclass=_AppType):
         self.access.follow(self.hooks)
         self.router = Router(routes)
 
-    def routes_of(self, hooks: HookCaller, *, is_strict: bool = True) -> list[Route]:
+    def routes_of(self, hooks: HookCaller) -> list[Route]:
         """Return the routes that plugins would serve.
-
-        Args:
-            hooks: Asks them.
-            is_strict: Whether a mistake is an error; else the plugin that makes it loses its
-                routes, and has failed.
 
         Raises:
             ConfigError: If two of them claim one, or one is wrong.
         """
-
-        def refuse(plugin: str, error: ConfigError) -> None:
-            if is_strict:
-                raise error
-            self.plugins.status[plugin].state = "failed"
-            self.plugins.status[plugin].reason = str(error)
-            self.logger.error("%s", error)
-
-        serving = self.request_hooks
-        self.request_hooks = hooks.implementations("handle_request")  # what transports look at
-        try:
-            return joined(hooks.all("asgi_routes", app=self), refuse)
-        finally:
-            self.request_hooks = serving
-
-    def _routes(self) -> list[Route]:
-        return self.routes_of(self.hooks, is_strict=self._requested[0] is not None)
-
-    @property
-    def requested_plugins(self) -> list[str] | None:
-        """Names of the plugins that were asked for, None for all that are installed."""
-        plugins = self._requested[0]
-        return None if plugins is None else [each for each in plugins if isinstance(each, str)]
+        return routes_of(self, hooks, is_strict=True)
 
     @property
     def is_running(self) -> bool:
@@ -324,9 +255,12 @@ class App(metaclass=_AppType):
         """
         slot = self.registry.table.get(target) if isinstance(target, str) else None
         if slot is None:
-            slot, args = self._resolve(target, args)
-            if slot is None:
-                return Result.from_error(self._unknown(target))
+            if self._group is None:
+                raise _not_running(self)
+            try:
+                slot, args = self.registry.resolve(target, args)
+            except NotFoundError as error:
+                return Result.from_error(error)
         export = slot.export
         context = call_context.get(None)
         if context is not None and context.app is self:
@@ -376,21 +310,6 @@ class App(metaclass=_AppType):
         """Stop an app that `run` or `start` has started; nothing to do for any other."""
         self._blocking.close()
 
-    def _resolve(self, target: Any, args: tuple[Any, ...]) -> tuple[Slot | None, tuple[Any, ...]]:
-        if self._group is None:
-            raise _not_running(self)
-        table = self.registry.table
-        if not isinstance(target, str):
-            return table.get(".".join(target)), args
-        if args and isinstance(args[0], str):
-            return table.get(f"{target}.{args[0]}"), args[1:]
-        return None, args
-
-    def _unknown(self, target: Any) -> PegboardError:
-        address = target if isinstance(target, str) else ".".join(target)
-        hint = did_you_mean(address, self.registry.table)
-        return NotFoundError(f"there is no export {address}{hint}")
-
     # -- for transports --------------------------------------------------------------------
 
     def asgi(self) -> AsgiApp:
@@ -436,7 +355,7 @@ class App(metaclass=_AppType):
         Raises:
             MissingPluginError: If the plugin is not active.
         """
-        return cast("msgspec.Struct", self._active(plugin, "the settings of").settings)
+        return self.plugins.find(plugin, "the settings of").settings
 
     def generation(self, plugin: str) -> Generation:
         """Return the version of a plugin that is active.
@@ -447,61 +366,7 @@ class App(metaclass=_AppType):
         Raises:
             MissingPluginError: If the plugin is not active.
         """
-        return self._active(plugin, "a lease on").generation
-
-    def _active(self, plugin: str, what: str) -> ActivePlugin:
-        stage = current_stage(self)
-        active = None if stage is None else stage.active.get(plugin)
-        active = active or self.plugins.active.get(plugin)
-        if active is None:
-            raise missing_plugin(f"{what} {plugin}", plugin)
-        return active
-
-    def provide(self, kind: type[P], service: P) -> Callable[[], None]:
-        """Offer a service to mods and other plugins; return the undo.
-
-        Raises:
-            ConfigError: If another plugin offers it already.
-        """
-        return self.offers.add(kind, service, f"two plugins provide {kind.__name__}")
-
-    def service(self, kind: type[P], distribution: str = "pegboard[all]") -> P:
-        """Return the service of a kind.
-
-        Raises:
-            MissingPluginError: If nobody provides it, naming what to install.
-        """
-        try:
-            return cast("P", self.offers.get(kind))
-        except KeyError:
-            raise MissingPluginError(kind.__name__, distribution) from None
-
-    def extend(self, name: str, value: object) -> Callable[[], None]:
-        """Let `app.<name>` answer `value`; return the undo.
-
-        Raises:
-            ConfigError: If the app has an attribute of that name already.
-        """
-        conflict = f"app.{name} exists already: a plugin cannot give it again"
-        if name in vars(self) or any(name in vars(kind) for kind in type(self).__mro__):
-            raise ConfigError(conflict)
-        return self.offers.add(name, value, conflict)
-
-    if not TYPE_CHECKING:  # so that a type checker finds a misspelt attribute
-
-        def __getattr__(self, name: str) -> Any:
-            """Return what a plugin has given under that name.
-
-            Raises:
-                MissingPluginError: If a plugin that is not active would give it.
-                AttributeError: If it is unknown.
-            """
-            if name != "offers":  # which is there from the beginning
-                with suppress(KeyError):
-                    return self.offers.get(name)
-            if name in KNOWN_ATTRIBUTES:
-                raise _MissingAttributeError(f"app.{name}", distribution_of(KNOWN_ATTRIBUTES[name]))
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return self.plugins.find(plugin, "a lease on").generation
 
     def state(self, mod: str) -> SimpleNamespace:
         """Return the state of a mod: plain data that outlives its generations."""
@@ -528,10 +393,6 @@ class App(metaclass=_AppType):
     def __repr__(self) -> str:
         state = "running" if self.is_running else "stopped"
         return f"<App {self.name!r} {state}, {len(self.registry.table)} exports>"
-
-
-class _MissingAttributeError(MissingPluginError, AttributeError):
-    """An attribute that a plugin would give; `hasattr` and `getattr` take it for an absent one."""
 
 
 def _not_running(app: App) -> PegboardError:

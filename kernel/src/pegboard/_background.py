@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["BackgroundTasks", "TaskWrapper", "on_event_loop"]
 
+TASK_TIMEOUT = 10.0  # seconds that they get to end when the app stops
+
 _logger = logging.getLogger("pegboard.task")
 
 TaskWrapper = Callable[[str, Callable[[], Awaitable[None]]], Awaitable[None]]
@@ -66,13 +68,14 @@ class BackgroundTasks:
         self._app.tasks.start_soon(self._run, task, around, name=name)
         self.running += 1
 
-    async def wait(self, timeout: float) -> bool:
-        """Wait until nothing runs; False if `timeout` seconds were not enough."""
-        with anyio.move_on_after(timeout):
+    async def end(self) -> None:
+        """Wait until nothing runs, unless that takes too long."""
+        with anyio.move_on_after(TASK_TIMEOUT):
             while self.running:
                 self._idle = anyio.Event()
                 await self._idle.wait()
-        return not self.running
+        if self.running:
+            self._app.logger.error("%d background tasks are cut off", self.running)
 
     async def _run(
         self, task: Callable[[], Any] | Awaitable[Any], around: TaskWrapper | None

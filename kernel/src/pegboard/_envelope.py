@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import mimetypes
-from base64 import b64encode
+from binascii import b2a_base64
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -164,7 +163,9 @@ class Constructors:
         interface: str = Interface.REMOTE,
     ) -> Result[str]:
         """Answer with a download held in memory, as bytes or as base64 text."""
-        encoded = b64encode(data).decode("ascii") if isinstance(data, bytes) else data
+        encoded = (
+            b2a_base64(data, newline=False).decode("ascii") if isinstance(data, bytes) else data
+        )
         text = info or f"File download: {filename}"
         headers = {"content-type": content_type or _guess_type(filename)}
         return cls._success(
@@ -380,4 +381,6 @@ class Constructors:
 
 
 def _guess_type(filename: str) -> str:
+    import mimetypes  # here, since few answers are files
+
     return mimetypes.guess_type(filename)[0] or "application/octet-stream"

@@ -6,20 +6,23 @@ reload is committed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import AbstractContextManager, suppress
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
+from pegboard._catalogue import KNOWN_ATTRIBUTES, distribution_of
 from pegboard._context import holding
 from pegboard._scope import current_scope, defer_here
-from pegboard.errors import ConfigError
+from pegboard.errors import ConfigError, MissingPluginError
 
 if TYPE_CHECKING:
     from pegboard._app import App
     from pegboard._plugins import ActivePlugin
 
-__all__ = ["Offer", "Offers", "PluginStage", "current_stage"]
+__all__ = ["Extensible", "Offer", "Offers", "PluginStage", "current_stage"]
+
+P = TypeVar("P")
 
 
 class Offer(NamedTuple):
@@ -142,3 +145,78 @@ def current_stage(app: App) -> PluginStage | None:
     """Return the stage of the plugin that is being activated, if it is one of a reload."""
     stage = _stage.get(None)
     return stage if stage is not None and stage.is_of(app) else None
+
+
+class Extensible:
+    """What an app has from its plugins: services and attributes.
+
+    Attributes:
+        offers: All of it.
+        jobs, cache, lock, set_ctx, get_ctx: What plugins of these names' capabilities give, see
+            `extend`; without the plugin, asking for one says what to install.
+        ws_send, ws_broadcast, ws_join, ws_leave, ws_close, ws_connections: The methods of
+            `pegboard.contracts.channel.Channels`, given by the plugin that serves WebSockets.
+    """
+
+    offers: Offers
+    jobs: Any
+    cache: Any
+    lock: Any
+    set_ctx: Any
+    get_ctx: Any
+    ws_send: Callable[[str, Any], Awaitable[bool]]
+    ws_broadcast: Callable[..., Awaitable[int]]
+    ws_join: Callable[[str, str], Awaitable[bool]]
+    ws_leave: Callable[[str, str], Awaitable[bool]]
+    ws_close: Callable[..., Awaitable[bool]]
+    ws_connections: Callable[..., list[str]]
+
+    def provide(self, kind: type[P], service: P) -> Callable[[], None]:
+        """Offer a service to mods and other plugins; return the undo.
+
+        Raises:
+            ConfigError: If another plugin offers it already.
+        """
+        return self.offers.add(kind, service, f"two plugins provide {kind.__name__}")
+
+    def service(self, kind: type[P], distribution: str = "pegboard[all]") -> P:
+        """Return the service of a kind.
+
+        Raises:
+            MissingPluginError: If nobody provides it, naming what to install.
+        """
+        try:
+            return cast("P", self.offers.get(kind))
+        except KeyError:
+            raise MissingPluginError(kind.__name__, distribution) from None
+
+    def extend(self, name: str, value: object) -> Callable[[], None]:
+        """Let `app.<name>` answer `value`; return the undo.
+
+        Raises:
+            ConfigError: If the app has an attribute of that name already.
+        """
+        conflict = f"app.{name} exists already: a plugin cannot give it again"
+        if name in vars(self) or any(name in vars(kind) for kind in type(self).__mro__):
+            raise ConfigError(conflict)
+        return self.offers.add(name, value, conflict)
+
+    if not TYPE_CHECKING:  # so that a type checker finds a misspelt attribute
+
+        def __getattr__(self, name: str) -> Any:
+            """Return what a plugin has given under that name.
+
+            Raises:
+                MissingPluginError: If a plugin that is not active would give it.
+                AttributeError: If it is unknown.
+            """
+            if name != "offers":  # which is there from the beginning
+                with suppress(KeyError):
+                    return self.offers.get(name)
+            if name in KNOWN_ATTRIBUTES:
+                raise _MissingAttributeError(f"app.{name}", distribution_of(KNOWN_ATTRIBUTES[name]))
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+
+class _MissingAttributeError(MissingPluginError, AttributeError):
+    """An attribute that a plugin would give; `hasattr` and `getattr` take it for an absent one."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any
 
 from pegboard._catalogue import missing_plugin
@@ -22,6 +21,8 @@ def in_order(
     Returns:
         The order, and those refused with the reason: a missing requirement or a circle.
     """
+    from graphlib import CycleError, TopologicalSorter  # here, as no app may ever start
+
     remaining = {each.name: each for each in sorted(candidates, key=lambda each: each.name)}
     refused: list[tuple[PluginCandidate, str]] = []
     while True:

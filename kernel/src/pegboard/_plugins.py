@@ -14,7 +14,7 @@ from pegboard._config import did_you_mean
 from pegboard._discovery import PluginCandidate, find_plugins, in_process_plugin
 from pegboard._export import ExportOptions
 from pegboard._hooks import HookCaller
-from pegboard._offers import PluginStage
+from pegboard._offers import PluginStage, current_stage
 from pegboard._plugin_order import given, in_order, required
 from pegboard._registry import Generation
 from pegboard._scope import Scope, registering
@@ -131,7 +131,7 @@ class PluginHost(PluginView):
         self._app = app
 
     def choose(
-        self, requested: Sequence[str | object] | None, selection: Selection, config: Config
+        self, requested: Sequence[str | object] | None, config: Config
     ) -> list[PluginCandidate]:
         """Return what to activate, in order, and note why the others are not.
 
@@ -140,6 +140,7 @@ class PluginHost(PluginView):
             PluginError: If one that was asked for is unknown, denied, incompatible or lacks a
                 requirement.
         """
+        selection = config.selection("plugins")
         found, wanted = self._candidates(requested)
         config.check_plugins([*found, *wanted])
         taken = []
@@ -183,6 +184,23 @@ class PluginHost(PluginView):
             raise PluginError(f"plugin {candidate.name} cannot be used: {reason}")
         if state != "off":
             _logger.error("plugin %s is left out: %s", candidate.name, reason)
+
+    def find(self, name: str, what: str) -> ActivePlugin:
+        """Return an active plugin, for one that is being activated in a reload also of that.
+
+        Args:
+            name: Its name.
+            what: What of it is wanted, for the message.
+
+        Raises:
+            MissingPluginError: If it is not active.
+        """
+        stage = current_stage(self._app)
+        active = None if stage is None else stage.active.get(name)
+        active = active or self.active.get(name)
+        if active is None:
+            raise missing_plugin(f"{what} {name}", name)
+        return active
 
     async def activate(self, candidate: PluginCandidate, *, is_fatal: bool) -> None:
         """Import a plugin, read its settings and enter its lifespan.

@@ -6,12 +6,13 @@ from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, cast
 
+from pegboard._catalogue import KNOWN_ATTRIBUTES
 from pegboard._context import current_context, holding
 
 if TYPE_CHECKING:
     from pegboard._app import App
 
-__all__ = ["get_app", "is_loading", "loading"]
+__all__ = ["AppType", "get_app", "is_loading", "loading"]
 
 _loading: ContextVar[App] = ContextVar("pegboard_loading")
 
@@ -42,6 +43,17 @@ class _AppReference:
 
 _REFERENCE = cast("App", _AppReference())
 _default: App | None = None
+
+
+class AppType(type):
+    """Lets `App.set_ctx`, asked of the class, be that of the app that runs."""
+
+    if not TYPE_CHECKING:  # so that a type checker finds a misspelt attribute
+
+        def __getattr__(cls, name: str) -> Any:
+            if name in KNOWN_ATTRIBUTES:
+                return getattr(get_app(), name)
+            raise AttributeError(f"type object {cls.__name__!r} has no attribute {name!r}")
 
 
 def get_app(from_: str | None = None, name: str | None = None, **_ignored: Any) -> App:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from pegboard._config import did_you_mean
 from pegboard._scope import defer_here
 from pegboard.errors import ConflictError, NotFoundError
 
@@ -143,6 +144,24 @@ class Registry:
     def slot(self, address: str) -> Slot:
         """Return the slot of an address, an empty one where nothing was exported yet."""
         return self._slots.setdefault(address, Slot(address))
+
+    def resolve(self, target: Any, args: tuple[Any, ...]) -> tuple[Slot, tuple[Any, ...]]:
+        """Return the slot that a call is for, and the rest of its positional arguments.
+
+        Args:
+            target: `"Mod.fn"`, `("Mod", "fn")`, or `"Mod"` with `"fn"` as the first argument.
+            args: The positional arguments.
+
+        Raises:
+            NotFoundError: If nothing is exported there.
+        """
+        address = target if isinstance(target, str) else ".".join(target)
+        if address in self.table:
+            return self.table[address], args
+        if isinstance(target, str) and args and f"{target}.{args[0]}" in self.table:
+            return self.table[f"{target}.{args[0]}"], args[1:]
+        hint = did_you_mean(address, self.table)
+        raise NotFoundError(f"there is no export {address}{hint}")
 
     def check(self, *staged: Staged, leaving: Iterable[Generation] = ()) -> None:
         """Make sure that a commit of `staged` will succeed.

@@ -2,34 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from pegboard.contracts.asgi import Route, Router
 from pegboard.errors import ConfigError
 
-__all__ = ["joined"]
+if TYPE_CHECKING:
+    from pegboard._app import App
+    from pegboard._hooks import HookCaller
+
+__all__ = ["routes_of"]
 
 
-def joined(
-    offered: Iterable[tuple[str, Iterable[Route]]], refuse: Callable[[str, ConfigError], None]
-) -> list[Route]:
-    """Return the routes of all plugins.
+def routes_of(app: App, hooks: HookCaller, *, is_strict: bool) -> list[Route]:
+    """Return the routes that plugins would serve.
 
     Args:
-        offered: Each plugin with its routes.
-        refuse: Called with a plugin whose routes are wrong, or served by another already; they are
-            left out unless it raises.
+        app: The app.
+        hooks: Asks the plugins.
+        is_strict: Whether a mistake is an error; else the plugin that makes it loses its routes,
+            and has failed.
+
+    Raises:
+        ConfigError: If two of them claim one, or one is wrong.
     """
     routes: list[Route] = []
     taken: dict[tuple[str, str], str] = {}
-    for plugin, theirs in offered:
-        try:
-            own = _checked(plugin, theirs, taken)
-        except ConfigError as error:
-            refuse(plugin, error)
-        else:
-            taken.update({(each.kind, each.prefix): plugin for each in own})
-            routes.extend(own)
+    serving = app.request_hooks
+    app.request_hooks = hooks.implementations("handle_request")  # what transports look at
+    try:
+        for plugin, offered in hooks.all("asgi_routes", app=app):
+            try:
+                own = _checked(plugin, offered, taken)
+            except ConfigError as error:
+                if is_strict:
+                    raise
+                status = app.plugins.status[plugin]
+                status.state, status.reason = "failed", str(error)
+                app.logger.error("%s", error)  # noqa: TRY400 - the sentence says it all
+            else:
+                taken.update({(each.kind, each.prefix): plugin for each in own})
+                routes.extend(own)
+    finally:
+        app.request_hooks = serving
     return routes
 
 
