@@ -9,8 +9,8 @@ import pytest
 from pegboard import App, RequestData, Result, hookimpl, parse_query
 from pegboard._discovery import PluginCandidate
 from pegboard._plugins import PluginStatus
-from pegboard._stream import items_of
 from pegboard.contracts.asgi import Route
+from pegboard.contracts.stream import items_of
 from pegboard.errors import ConfigError, LoadError, PluginError
 
 pytestmark = pytest.mark.anyio

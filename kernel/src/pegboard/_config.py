@@ -111,14 +111,15 @@ class Config:
         return self._section(name, kind, self._lookup(name))
 
     def _section(self, name: str, kind: type[S], values: dict[str, Any]) -> S:
-        known = _field_types(kind)
+        known = typing.get_type_hints(kind, include_extras=True)
         for key in values:
             if key not in known:
                 place = f"{name}.{key}"
                 what = f"unknown setting {place} (from {self.origin(place)})"
                 raise ConfigError(f"{what}; known: {_names(known)}{did_you_mean(key, known)}")
+        typed = {key: self._value(name, key, each, known[key]) for key, each in values.items()}
         try:
-            settings = msgspec.convert(self._typed(name, values, known), kind)
+            settings = msgspec.convert(typed, kind)
         except msgspec.ValidationError as error:
             text, _, key = str(error).partition(" - at `$.")
             place = f"{name}.{key.rstrip('`')}" if key else name
@@ -132,7 +133,10 @@ class Config:
         Raises:
             ConfigError: If a key is unknown, or a list is not a list of names.
         """
-        return self._section(name, Selection, self._own_values(name))
+        has_tables = name == "plugins"  # a table in there is that of one plugin
+        values = self._lookup(name).items()
+        own = {key: each for key, each in values if not (has_tables and isinstance(each, dict))}
+        return self._section(name, Selection, own)
 
     def reselect(self, newer: Config) -> None:
         """Take the allow and deny lists of a configuration that was read again."""
@@ -145,15 +149,6 @@ class Config:
                 if key in found:
                     lists[key] = found[key]
                     self.origins[place] = newer.origin(place)
-
-    def _own_values(self, name: str) -> dict[str, Any]:
-        """Return what is said of all plugins or mods; a table in `[plugins]` is one plugin's."""
-        has_tables = name == "plugins"
-        return {
-            key: value
-            for key, value in self._lookup(name).items()
-            if not (has_tables and isinstance(value, dict))
-        }
 
     def origin(self, name: str) -> str:
         """Return where a setting came from."""
@@ -186,11 +181,6 @@ class Config:
             raise ConfigError(f"setting {name} (from {self.origin(name)}) has to be a section")
         return values
 
-    def _typed(
-        self, section: str, values: dict[str, Any], known: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        return {key: self._value(section, key, value, known[key]) for key, value in values.items()}
-
     def _value(self, section: str, key: str, value: Any, kind: Any) -> Any:
         is_text = isinstance(value, str)
         if not is_text or not self.origin(f"{section}.{key}").startswith("environment"):
@@ -198,7 +188,7 @@ class Config:
         if value == "null" and type(None) in _alternatives(kind):
             return None
         if _is_list(kind):
-            return _listed(value)
+            return [part.strip() for part in value.split(",") if part.strip()]
         try:
             return msgspec.convert(value, kind, strict=False)
         except msgspec.ValidationError:
@@ -335,10 +325,6 @@ def _nested(path: list[str], value: str) -> dict[str, Any]:
     return typing.cast("dict[str, Any]", nested)
 
 
-def _field_types(kind: type[msgspec.Struct]) -> dict[str, Any]:
-    return typing.get_type_hints(kind, include_extras=True)
-
-
 def _alternatives(kind: Any) -> tuple[Any, ...]:
     return typing.get_args(kind) if typing.get_origin(kind) is not tuple else (kind,)
 
@@ -348,12 +334,6 @@ def _is_list(kind: Any) -> bool:
         typing.get_origin(each) in (list, tuple, set, frozenset)
         for each in (kind, *_alternatives(kind))
     )
-
-
-def _listed(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    return [part.strip() for part in value.split(",") if part.strip()]
 
 
 def _names(names: Iterable[str]) -> str:

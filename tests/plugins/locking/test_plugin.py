@@ -8,7 +8,7 @@ import pytest
 from anyio import to_thread
 
 from pegboard import App, Result
-from pegboard._stream import items_of
+from pegboard.contracts.stream import items_of
 from pegboard.errors import ConflictError, InputError, LoadError
 from pegboard.testing.layer_suite import LayerSuite
 from pegboard.testing.plugin_suite import PluginSuite

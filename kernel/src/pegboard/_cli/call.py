@@ -18,7 +18,7 @@ from pegboard._cli.option import as_json, project, with_app
 from pegboard._context import CallContext, entered
 from pegboard._pipeline import failure
 from pegboard._result import Result
-from pegboard._stream import is_stream, items_of
+from pegboard.contracts.stream import is_stream, items_of
 from pegboard.errors import InputError, NotFoundError, PegboardError
 
 if TYPE_CHECKING:

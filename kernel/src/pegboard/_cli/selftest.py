@@ -9,7 +9,7 @@ import anyio
 import msgspec
 
 from pegboard._context import CallContext, entered
-from pegboard._stream import is_stream, items_of
+from pegboard.contracts.stream import is_stream, items_of
 from pegboard.errors import PegboardError
 
 if TYPE_CHECKING:

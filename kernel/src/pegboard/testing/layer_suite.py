@@ -20,8 +20,8 @@ import pytest
 
 from pegboard._app import App
 from pegboard._result import Result
-from pegboard._stream import items_of
 from pegboard.contracts.call import Stage
+from pegboard.contracts.stream import items_of
 from pegboard.errors import PegboardError
 from pegboard.testing.harness import watched
 

@@ -1,4 +1,4 @@
-"""Reading a stream `Result` in process."""
+"""Reading the answer of a call in process where that is a stream: no transport does it there."""
 
 from __future__ import annotations
 
