@@ -6,7 +6,7 @@ import inspect
 import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import anyio
 from anyio import to_thread
@@ -36,12 +36,6 @@ class BackgroundTasks:
         self.running = 0
         self._idle = anyio.Event()
 
-    @property
-    def around(self) -> TaskWrapper | None:
-        """Who runs each of them in place of us, if there is somebody."""
-        offer = self._app.offers.table.get(BackgroundTasks)
-        return None if offer is None else cast("TaskWrapper", offer.value)
-
     def start(
         self, task: Callable[[], Any] | Awaitable[Any], *, name: str = "", wrapped: bool = False
     ) -> None:
@@ -50,7 +44,7 @@ class BackgroundTasks:
         Args:
             task: What to run.
             name: What reports call it.
-            wrapped: Whether `around` runs it, if there is somebody.
+            wrapped: Whether who wraps tasks runs it, if there is somebody.
         """
         name = name or f"task {_name(task)}"
         if on_event_loop():
@@ -64,8 +58,8 @@ class BackgroundTasks:
         name: str,
         wrapped: bool,  # noqa: FBT001 - handed on by `run_sync`, which knows no keywords
     ) -> None:
-        around = self.around if wrapped else None
-        self._app.tasks.start_soon(self._run, task, around, name=name)
+        offer = self._app.offers.table.get(BackgroundTasks) if wrapped else None
+        self._app.tasks.start_soon(self._run, task, offer and offer.value, name=name)
         self.running += 1
 
     async def end(self) -> None:

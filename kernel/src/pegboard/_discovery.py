@@ -77,9 +77,8 @@ class PluginCandidate(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def unit(self) -> str:
         """The package that its code is in, empty for an object of the caller's."""
-        return (
-            self.target.partition(":")[0].partition(".")[0] if isinstance(self.target, str) else ""
-        )
+        target = self.target if isinstance(self.target, str) else ""
+        return target.partition(":")[0].partition(".")[0]
 
     def load(self) -> Any:
         """Import the plugin object.

@@ -52,11 +52,8 @@ def load_mod(candidate: ModCandidate, library: Library) -> LoadedMod:
     imported = library.editions.get(unit)
     if imported is not None and not imported.is_claimed:
         return _claimed(candidate, imported)
-    if candidate.path is not None:
-        ensure_package(candidate)
-        replaced: Iterable[str] = (unit,)
-    else:
-        replaced = ()
+    ensure_package(candidate)
+    replaced = () if candidate.path is None else (unit,)
     with named_failure(candidate):
         with library.building(replaced, is_first=True) as build:
             module = import_module(unit)
@@ -74,14 +71,13 @@ def rebuilt_mod(candidate: ModCandidate, build: Build) -> LoadedMod:
         LoadError: If the code fails, naming file, line and cause.
     """
     build.library.register(candidate.module)
-    if candidate.path is not None:
-        ensure_package(candidate)
+    ensure_package(candidate)
     with named_failure(candidate):
         return _claimed(candidate, build.load(candidate.module))
 
 
 def ensure_package(candidate: ModCandidate) -> None:
-    """Make the package that a folder's mods live in, so that they can import one another."""
+    """Make the package that the mods of a folder live in, so that they can import one another."""
     name, path = candidate.module.rpartition(".")[0], candidate.path
     if path is not None and name not in sys.modules:
         folder = path.parents[path.name == "__init__.py"]

@@ -72,11 +72,7 @@ def translated(
     for there, here in TRANSLATED.items():
         found = _get(values, there)
         if found not in (None, [], ""):
-            *sections, key = here.split(".")
-            target = settings
-            for section in sections:
-                target = target.setdefault(section, {})
-            target[key] = found
+            settings = _replaced(settings, _parts(here), found, source)
     return settings
 
 

@@ -65,17 +65,18 @@ class PluginView:
     Attributes:
         hooks: Asks them.
         active: The plugins, by name.
+        status: What became of each that was found, by name.
     """
 
     def __init__(
         self,
         hooks: HookCaller,
         active: dict[str, ActivePlugin],
-        status: Mapping[str, PluginStatus],
+        status: Statuses[PluginCandidate],
     ) -> None:
         self.hooks = hooks
         self.active = active
-        self._status = status
+        self.status = status
 
     def options(self, keywords: Mapping[str, Any]) -> dict[type[msgspec.Struct], msgspec.Struct]:
         """Read the `@export` keywords that are for plugins.
@@ -104,7 +105,7 @@ class PluginView:
                 f"@export does not know the keyword {key!r}, and no active plugin declares it"
                 f"{did_you_mean(key, self._known_keywords())}"
             )
-        status = self._status.get(name)
+        status = self.status.get(name)
         if status is None:
             return missing_plugin(f"@export({key}=...)", name)
         return PluginError(
@@ -119,15 +120,10 @@ class PluginView:
 
 
 class PluginHost(PluginView):
-    """Activates and deactivates the plugins of one app.
-
-    Attributes:
-        status: What became of each that was found, by name.
-    """
+    """Activates and deactivates the plugins of one app."""
 
     def __init__(self, app: App) -> None:
-        self.status: Statuses[PluginCandidate] = Statuses()
-        super().__init__(HookCaller(), {}, self.status)
+        super().__init__(HookCaller(), {}, Statuses())
         self._app = app
 
     def choose(

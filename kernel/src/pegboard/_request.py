@@ -45,14 +45,11 @@ class Session(msgspec.Struct, kw_only=True, frozen=True):
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Session:
         """Build a session; unknown keys, `extra` and `extra_data` go to `extra_data`."""
-        known = {name: values[name] for name in cls.__struct_fields__ if name in values}
-        extra = {
-            name: value
-            for name, value in values.items()
-            if name not in cls.__struct_fields__ and name != "extra"
-        }
-        extra.update(values.get("extra") or {})
-        extra.update(values.get("extra_data") or {})
+        names = cls.__struct_fields__
+        known = {name: each for name, each in values.items() if name in names}
+        extra = {name: values[name] for name in values.keys() - {*names, "extra"}}
+        for name in ("extra", "extra_data"):
+            extra.update(values.get(name) or {})
         return cls(**{**known, "extra_data": extra})
 
     @property
