@@ -189,11 +189,13 @@ def test_secrets_are_hidden_at_any_depth_and_in_addresses():
         main: Store
         more: dict[str, dict[str, str]] = {}
         urls: tuple[str, ...] = ()
+        key_command: tuple[str, ...] = ()
 
     values = {
         "main": {"url": "postgresql://u:PW@h/d?sslpassword=PW", "access_token": "PW"},
         "more": {"x": {"secret_access_key": "PW", "region": "eu"}},
         "urls": ["redis://:PW@h:1", "smtp://u:PW/PW@h", "https://h/?X-Amz-Signature=PW&a=b"],
+        "key_command": ["vault", "--login", "PW"],
     }
     config = load_config(None, overrides={"plugins": {"x": values}}, environment={})
     config.section("plugins.x", Stores)
@@ -201,6 +203,7 @@ def test_secrets_are_hidden_at_any_depth_and_in_addresses():
     assert "PW" not in str(shown)
     assert shown["plugins.x.main"]["url"] == "postgresql://u:***@h/d?sslpassword=***"
     assert shown["plugins.x.more"]["x"] == {"secret_access_key": "***", "region": "eu"}
+    assert shown["plugins.x.key_command"] == ["vault", "***"]
     assert shown["plugins.x.urls"] == [
         "redis://:***@h:1",
         "smtp://u:***@h",

@@ -113,7 +113,7 @@ def test_a_copy_passes_a_file_that_is_damaged_at_the_target(project):
 def test_files_are_copied_to_another_backend_and_back(project):
     there = f"local:{project / 'there'}"
     assert "6 copied" in pegboard(project, "copy", "--from", "local", "--to", there)
-    assert "6 same" in pegboard(project, "copy", "--from", "local", "--to", there)
+    assert "6 there already" in pegboard(project, "copy", "--from", "local", "--to", there)
     with files_of(project) as handler:
         handler("0d.data").update(a=1).save()
     found = pegboard(project, "copy", "--from", "local", "--to", there, "--json", status=1)
@@ -122,9 +122,32 @@ def test_files_are_copied_to_another_backend_and_back(project):
     assert "6 sound" in pegboard(project, "verify", "--backend", there)
 
 
-def test_a_wrong_name_of_a_backend_says_what_to_install(project):
+def test_a_wrong_name_of_a_backend_says_which_there_are(project):
     text = pegboard(project, "copy", "--from", "local", "--to", "tape", status=1)
-    assert "storage backend 'tape'" in text
+    assert "no active plugin has a storage backend 'tape'" in text
+    assert "local, cloud, s3, redis" in text
+    text = pegboard(project, "copy", "--from", "local", "--to", "s3", status=1)
+    assert "pip install pegboard-storage-cloud" in text or "s3_bucket" in text
+    text = pegboard(project, "copy", "--from", "local", "--to", "local", status=1)
+    assert "are one backend" in text
+
+
+def test_a_folder_is_relative_to_the_project(project, monkeypatch):
+    monkeypatch.chdir(project.parent)
+    assert "6 copied" in pegboard(project, "copy", "--from", "local", "--to", "local:there")
+    assert (project / "there" / "config").is_dir()
+
+
+def test_a_leaked_key_opens_nothing_any_more_when_earlier_contents_are_forgotten(project):
+    pegboard(project, "keys", "rotate")
+    (first, second) = pegboard(project, "keys", "list", "--json")["keys"]
+    before = project / ".pegboard/storage/config/-/!mod/0s.config~previous"
+    assert bytes.fromhex(first["id"]) in before.read_bytes()
+    assert "3 files were sealed" in pegboard(project, "keys", "rotate", "--resume", "--forget")
+    for path in (project / ".pegboard" / "storage" / "config").rglob("*.config*"):
+        assert bytes.fromhex(first["id"]) not in path.read_bytes()
+    assert bytes.fromhex(second["id"]) in before.read_bytes()
+    assert "0 files were sealed" in pegboard(project, "keys", "rotate", "--resume", "--forget")
 
 
 def test_a_copy_that_was_cut_off_goes_on_where_it_ended(tmp_path):

@@ -487,7 +487,7 @@ async def test_a_backend_that_nobody_has_is_named_with_what_to_install(pegboard_
             await FileHandlerV2("a.data", app=app).aload()
         with pytest.raises(MissingPluginError, match="pip install pegboard-storage-cloud"):
             await FileHandlerV2("a.data", backend="cloud", app=app).aload()
-        with pytest.raises(MissingPluginError, match="a plugin with a backend 'tape'"):
+        with pytest.raises(PluginError, match="has a storage backend 'tape'"):
             await FileHandlerV2("a.data", backend="tape", app=app).aload()
     async with pegboard_app(plugins=[]) as app:
         with pytest.raises(MissingPluginError, match="pip install pegboard-storage"):

@@ -151,7 +151,7 @@ def test_the_command_shows_what_waits_and_sends_it(away, tmp_path: Path) -> None
     assert "'today.data' of mod 'notes'" in run(tmp_path, "list").output
     done = run(tmp_path, "send")
     assert done.exit_code == 1
-    assert "s3 is away" in done.stderr
+    assert "s3: away, what waits for it stays" in done.stdout
     target = tmp_path / "content"
     assert run(tmp_path, "export", str(shown[-1]["number"]), str(target)).exit_code == 0
     assert target.read_bytes() == b"[22]"

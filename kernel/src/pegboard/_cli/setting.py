@@ -51,6 +51,8 @@ def masked(name: str, value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: masked(str(key), each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
+        if name.endswith("_command") and len(value) > 1:
+            return [value[0], MASK]  # arguments of a program that prints secrets may be such
         return [masked("", each) for each in value]
     if isinstance(value, str):
         return _PARAMETER.sub(rf"\1{MASK}", _USER_INFO.sub(rf"\1{MASK}@", value))

@@ -17,7 +17,7 @@ from anyio import to_thread
 
 from pegboard import App
 from pegboard.contracts.storage import KeyRange, Store, every_key
-from pegboard.errors import PegboardError
+from pegboard.errors import InputError, PegboardError
 from pegboard_storage._copy import Copied, Journal, copied_files
 from pegboard_storage._scope import StorageScope
 from pegboard_storage._service import Storage
@@ -26,6 +26,15 @@ from pegboard_storage._survey import Finding, key_uses, resealed, verified
 __all__ = ["storage"]
 
 T = TypeVar("T")
+
+OUTBOX = "outbox"
+WORDS = {
+    "conflict": "in conflict",
+    "gone": "deleted meanwhile",
+    "left": "left here, since files of their scope stay on this machine",
+    "same": "there already",
+}
+"""What is said of many files, where that is not the state of each."""
 
 _project = click.option(
     "--project",
@@ -90,26 +99,35 @@ class Tally(msgspec.Struct, kw_only=True):
             click.echo(msgspec.json.encode({"counts": self.counts, "problems": self.problems}))
             return 1 if self.problems else 0
         status = self.complain()
-        states = (f"{count} {state}" for state, count in self.counts.items())
+        states = (f"{count} {WORDS.get(state, state)}" for state, count in self.counts.items())
         click.echo(", ".join(states) or "no files")
         return status
 
     def complain(self) -> int:
         """Print the problems, and return the exit status."""
         for each in self.problems:
-            click.secho(f"{each.state}: {each.key}: {each.reason}", fg="red", err=True)
+            named = each.reason if str(each.key) in each.reason else f"{each.key}: {each.reason}"
+            click.secho(f"{each.state}: {named}", fg="red", err=True)
         return 1 if self.problems else 0
 
 
 class _Group(click.Group):
-    """Has the commands of the plugins of stores as well, under `storage` too."""
+    """Leads to `pegboard outbox` as well, where a plugin has it: one looks for it here."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        own = super().list_commands(ctx)
+        return own if _of_root(ctx, OUTBOX) is None else sorted([*own, OUTBOX])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        root = ctx.find_root().command
         own = super().get_command(ctx, cmd_name)
-        if own is None and cmd_name == "outbox" and isinstance(root, click.Group) and root != self:
-            return root.get_command(ctx, cmd_name)
-        return own
+        return _of_root(ctx, OUTBOX) if own is None and cmd_name == OUTBOX else own
+
+
+def _of_root(ctx: click.Context, name: str) -> click.Command | None:
+    root = ctx.find_root().command
+    return (
+        root.get_command(ctx, name) if isinstance(root, click.Group) and root != storage else None
+    )
 
 
 @click.group(cls=_Group)
@@ -161,15 +179,18 @@ def list_keys(project: Path, backend: str, *, as_json: bool) -> None:
 @_backend
 @click.option("--lazy", is_flag=True, help="Leave each file to its next save.")
 @click.option("--resume", is_flag=True, help="Make no new key: seal what the last rotation left.")
+@click.option(
+    "--forget", is_flag=True, help="Give up the contents before the last saves: a key has leaked."
+)
 @click.pass_context
 def rotate(
-    context: click.Context, project: Path, backend: str, *, lazy: bool, resume: bool
+    context: click.Context, project: Path, backend: str, *, lazy: bool, resume: bool, forget: bool
 ) -> None:
     """Make a new key, and seal all files with it; the old keys stay. Status 1 if one is not sealed.
 
     The app may run meanwhile. A process that runs seals with the new key once it has read a file
-    that is sealed with it. The content before the last save of each file stays sealed as it was,
-    until the next one.
+    that is sealed with it. The content before the last save of each file stays sealed as it was
+    until the next one, unless --forget is given.
     """
 
     def work(storage: Storage, data: Path) -> tuple[str, Tally]:
@@ -178,7 +199,7 @@ def rotate(
         if lazy:
             return key.id, Tally()
         store = storage.raw_store(backend)
-        found = resealed(store, storage.keys)
+        found = resealed(store, storage.keys, forget=forget)
         return key.id, Tally.of(_shown(found, _count(store), "sealing"))
 
     key_id, tally = _run(project, work)
@@ -245,6 +266,8 @@ def copy(
         if journal.cursor():
             click.echo("going on where the last copy ended", err=True)
         stores = storage.raw_store(source), storage.raw_store(target)
+        if stores[0] is stores[1]:
+            raise InputError(f"{source} and {target} are one backend: nothing is to be copied")
         copied = copied_files(*stores, within, journal, overwrite=overwrite)
         return Tally.of(_shown(copied, _count(stores[0], within), "copying"))
 

@@ -126,7 +126,11 @@ def _copied(source: Store, target: Store, key: FileKey, *, overwrite: bool) -> C
     if there is not None and there.data == entry.data:
         return Copied(key=key, state="same")
     if there is not None and not overwrite:
-        return Copied(key=key, state="conflict", reason="the target has another content")
+        return Copied(
+            key=key,
+            state="conflict",
+            reason="the target has another content, which --overwrite replaces",
+        )
     return _written(target, key, entry, ABSENT if there is None else there.version)
 
 

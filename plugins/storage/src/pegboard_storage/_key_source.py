@@ -92,12 +92,26 @@ class CommandKeys(KeySource):
         del create
         try:
             done = subprocess.run(  # noqa: S603 - what the settings name
-                self._command, capture_output=True, check=True, timeout=COMMAND_TIMEOUT
+                self._command, stdout=subprocess.PIPE, check=True, timeout=COMMAND_TIMEOUT
             )
             text = done.stdout.decode()
         except (OSError, subprocess.SubprocessError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{self.name} gave no keys: {type(error).__name__}") from error
+            why = _failure_of_command(error)
+            raise ConfigError(f"{self.name} (plugins.storage.key_command) {why}") from error
         return parse_keys(text, self.name)
+
+
+def _failure_of_command(error: Exception) -> str:
+    """Return what became of it; never what it has printed, which may be keys."""
+    match error:
+        case subprocess.CalledProcessError():
+            return f"failed with status {error.returncode}: run it by hand to see why"
+        case subprocess.TimeoutExpired():
+            return f"did not end within {COMMAND_TIMEOUT:g} s"
+        case UnicodeDecodeError():
+            return "printed something else than text"
+        case _:
+            return f"cannot be run: {getattr(error, 'strerror', None) or error}"
 
 
 class FileKeys(KeySource):

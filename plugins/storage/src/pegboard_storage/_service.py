@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pegboard import App, get_app
 from pegboard.contracts.storage import FileKey, KeyRange, Store, every_key
-from pegboard.errors import MissingPluginError
+from pegboard.errors import MissingPluginError, PluginError
 from pegboard_storage._access import check_access
 from pegboard_storage._backend import DISTRIBUTIONS, chosen_backend
 from pegboard_storage._encryption import EncryptedStore
@@ -57,8 +57,8 @@ class Storage:
 
         Raises:
             ConfigError: If that store cannot keep sealed files and this file is.
-            MissingPluginError: If no active plugin has that backend.
-            PluginError: If the plugin that has it fails.
+            MissingPluginError: If the plugin of that backend is not active.
+            PluginError: If there is no such backend, or its plugin fails.
         """
         store = self.raw_store(backend, key)
         needs_seal = SCOPES[StorageScope(key.scope)].is_sealed
@@ -68,14 +68,19 @@ class Storage:
         """Return the store of a backend as it is: what it keeps encrypted stays so.
 
         Raises:
-            MissingPluginError: If no active plugin has that backend.
-            PluginError: If the plugin that has it fails.
+            MissingPluginError: If the plugin of that backend is not active.
+            PluginError: If there is no such backend, or its plugin fails.
         """
         store = self._ask(key, backend)
         if store is None:
             name = backend.partition(":")[0]
-            distribution = DISTRIBUTIONS.get(name, f"(a plugin with a backend {name!r})")
-            raise MissingPluginError(f"storage backend {name!r}", distribution)
+            if name in DISTRIBUTIONS:
+                raise MissingPluginError(f"storage backend {name!r}", DISTRIBUTIONS[name])
+            known = ", ".join(DISTRIBUTIONS)
+            raise PluginError(
+                f"no active plugin has a storage backend {name!r}: Pegboard brings {known}, and "
+                "`pegboard plugins` lists the plugins that are active"
+            )
         return store
 
     def files(

@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from pegboard.contracts.storage import FileKey, KeyRange, Store, every_key
+from pegboard.contracts.storage import Entry, FileKey, KeyRange, Store, every_key
 from pegboard.errors import ConfigError, ConflictError, CorruptError, NotFoundError
 from pegboard_storage._encryption import EncryptedStore
 from pegboard_storage._json import decoded
@@ -19,6 +19,8 @@ from pegboard_storage._seal import is_sealed, key_id_of
 from pegboard_storage._stored import StoredDocument
 
 __all__ = ["Finding", "key_uses", "resealed", "verified"]
+
+State = Literal["sound", "damaged", "unreadable", "restored", "sealed"]
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,7 +34,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     key: FileKey
-    state: Literal["sound", "damaged", "unreadable", "restored", "sealed"]
+    state: State
     reason: str = ""
 
     @property
@@ -71,16 +73,21 @@ def key_uses(store: Store) -> Counter[str]:
     uses: Counter[str] = Counter()
     for key in every_key(store):
         with suppress(CorruptError):
-            key_id = _key_id(store, key)
+            key_id = _key_id(store.read(key))
             if key_id is not None:
                 uses[key_id] += 1
     return uses
 
 
-def resealed(store: Store, keys: Keys) -> Iterator[Finding]:
+def resealed(store: Store, keys: Keys, *, forget: bool = False) -> Iterator[Finding]:
     """Seal what other keys have sealed with the current one; yield what became of each file.
 
     It may go on while others write. A file that does not open is passed over.
+
+    Args:
+        store: Where they are, as they are kept.
+        keys: The keys.
+        forget: Whether a content before the last write that another key has sealed is given up.
 
     Raises:
         ConfigError: If there is no current key.
@@ -89,23 +96,32 @@ def resealed(store: Store, keys: Keys) -> Iterator[Finding]:
     sealing = EncryptedStore(store, keys)
     current = keys.current().id
     for key in every_key(store):
-        yield _resealed(store, sealing, key, current)
+        yield _resealed(store, sealing, key, {None, current}, forget=forget)
 
 
-def _resealed(store: Store, sealing: EncryptedStore, key: FileKey, current: str) -> Finding:
+def _resealed(
+    store: Store, sealing: EncryptedStore, key: FileKey, right: set[str | None], *, forget: bool
+) -> Finding:
+    state: State = "sound"
     try:
-        if _key_id(store, key) in {None, current}:
-            return Finding(key=key, state="sound")
-        sealing.update(key, lambda entry: None if entry is None else entry.data)
+        if _key_id(store.read(key)) not in right:
+            _seal_anew(sealing, key)
+            state = "sealed"
+        if forget and _key_id(store.previous(key)) not in right:
+            _seal_anew(sealing, key)  # so that the content before is this one
+            state = "sealed"
     except ConfigError as error:
         return Finding(key=key, state="unreadable", reason=str(error))
     except (ConflictError, CorruptError) as error:
         return Finding(key=key, state="damaged", reason=str(error))
-    return Finding(key=key, state="sealed")
+    return Finding(key=key, state=state)
 
 
-def _key_id(store: Store, key: FileKey) -> str | None:
-    entry = store.read(key)
+def _seal_anew(sealing: EncryptedStore, key: FileKey) -> None:
+    sealing.update(key, lambda entry: None if entry is None else entry.data)
+
+
+def _key_id(entry: Entry | None) -> str | None:
     return key_id_of(entry.data) if entry is not None and is_sealed(entry.data) else None
 
 

@@ -89,10 +89,10 @@ def keep(project: Path, number: int, whose: Literal["mine", "theirs"]) -> None:
 def send(context: click.Context, project: Path) -> None:
     """Send what waits, now; status 1 if a service is away."""
     with _translated():
-        away = anyio.run(_send, project)
-    for each in away:
-        click.secho(f"{each} is away: what waits for it stays", fg="yellow", err=True)
-    context.exit(1 if away else 0)
+        states = anyio.run(_send, project)
+    for name, is_sent in states.items():
+        click.echo(f"{name}: {'nothing waits' if is_sent else 'away, what waits for it stays'}")
+    context.exit(0 if all(states.values()) else 1)
 
 
 @contextmanager
@@ -119,8 +119,8 @@ async def _data(project: Path) -> Path:
         return app.data
 
 
-async def _send(project: Path) -> list[str]:
-    """Send what waits; return the services that are away."""
+async def _send(project: Path) -> dict[str, bool]:
+    """Send what waits; return for each service whether it has all that did."""
     async with App(project=project, plugins=[NAME], mods=[]) as app:
         return await to_thread.run_sync(app.service(Services).send)
 

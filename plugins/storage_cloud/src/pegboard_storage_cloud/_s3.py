@@ -31,7 +31,6 @@ from pegboard_storage_cloud._frame import (
     decode_frame,
     encode_frame,
 )
-from pegboard_storage_cloud._identity import Writer
 from pegboard_storage_cloud._lineage import is_made, successor
 from pegboard_storage_cloud._memory import Held, Memory
 from pegboard_storage_cloud._patience import REQUEST_SHARE, Patience
@@ -46,6 +45,7 @@ T = TypeVar("T")
 
 REMEMBERED = 10_000  # files whose entity tag is
 CONNECT_TIMEOUT = 2.0
+PROBE = "=probe"  # an object that stays: it is no path of a file, and too small for one
 
 
 class S3Access(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,12 +103,8 @@ class S3Remote:
                 bucket, or if the credentials are not accepted.
             UnavailableError: If it does not answer.
         """
-        path = f"=probe/{Writer().new_version()}"
-        self._put(path, b"probe", "create")
-        try:
-            refusals = [self._refuses(path, "create"), self._refuses(path, {"e_tag": '"0"'})]
-        finally:
-            self._call(obstore.delete, path)
+        self._refuses(PROBE, "create")  # there is one from now on
+        refusals = [self._refuses(PROBE, "create"), self._refuses(PROBE, {"e_tag": '"0"'})]
         self._keeps_conditions = all(refusals)
         if self._shared and not self._keeps_conditions:
             raise ConfigError(

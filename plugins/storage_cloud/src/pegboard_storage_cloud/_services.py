@@ -82,15 +82,15 @@ class Services:
         """Close all that was opened; this blocks."""
         self._closing.close()
 
-    def send(self) -> list[str]:
-        """Send what waits; return the services that are away. This blocks.
+    def send(self) -> dict[str, bool]:
+        """Send what waits; return for each service whether it has all that did. This blocks.
 
         Raises:
             ConfigError: If a service may not be used as the settings say.
         """
         for problem in self._problems.values():
             raise problem
-        return [name for name, store in self._stores.items() if not store.send_waiting()]
+        return {name: store.send_waiting() for name, store in self._stores.items()}
 
     async def deliver(self) -> None:
         """Send what waits, for ever: soon after it was written, and when a service is back."""

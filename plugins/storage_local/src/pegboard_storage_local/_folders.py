@@ -21,12 +21,14 @@ class Folders:
     Args:
         folder: That of the app.
         settings: Of the plugin.
+        project: What the paths of other folders are relative to.
 
     Attributes:
         main: The store of the app's folder.
     """
 
-    def __init__(self, folder: Path, settings: StorageLocalConfig) -> None:
+    def __init__(self, folder: Path, settings: StorageLocalConfig, *, project: Path) -> None:
+        self._project = project
         self._settings = settings
         self._others: OrderedDict[str, LocalStore] = OrderedDict()
         self._lock = Lock()
@@ -39,7 +41,8 @@ class Folders:
         if not backend.startswith(_OTHER):
             return None
         with self._lock:
-            store = self._others.pop(backend, None) or self._store(Path(backend[len(_OTHER) :]))
+            folder = self._project / backend[len(_OTHER) :]
+            store = self._others.pop(backend, None) or self._store(folder)
             self._others[backend] = store
             while len(self._others) > MOST:
                 self._others.popitem(last=False)

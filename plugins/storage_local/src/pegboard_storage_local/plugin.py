@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
@@ -43,7 +44,8 @@ class StorageLocalPlugin:
     @asynccontextmanager
     async def _serving(self, app: App) -> AsyncIterator[None]:
         settings: StorageLocalConfig = app.settings("storage_local")
-        self._folders[app] = Folders(app.data / settings.folder, settings)
+        project = app.project or Path.cwd()
+        self._folders[app] = Folders(app.data / settings.folder, settings, project=project)
         try:
             yield
         finally:
