@@ -8,7 +8,7 @@ from threading import Thread
 
 import pytest
 
-from pegboard.testing.server_suite import running_server
+from pegboard.testing.server_suite import Probe, running_server
 from pegboard_server_uvicorn import UvicornConfig, UvicornServer
 from pegboard_server_uvicorn._protocol import GuardedProtocol
 
@@ -221,6 +221,104 @@ def test_a_connection_whose_answer_was_given_up_is_aborted_though_its_client_rea
         deadline = time.monotonic() + 5
         while running.portal.call(_protocols):
             assert time.monotonic() < deadline
+
+
+class Answering(Probe):
+    """Answers `/answer` with the messages that it was given."""
+
+    messages: tuple[dict, ...] = ()
+
+    async def _answer(self, receive, send):
+        for message in self.messages:
+            await send(message)
+
+
+@pytest.fixture
+def answers(serve, monkeypatch):
+    """Return a function that gives what a client gets for the messages of an application."""
+
+    def ask(*messages, method=b"GET"):
+        monkeypatch.setattr("pegboard.testing._running_server.Probe", Answering)
+        monkeypatch.setattr(Answering, "messages", messages)
+        with serve() as running:
+            client = running.client()
+            client.send(method + b" /answer HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+            return client.read_all()
+
+    return ask
+
+
+def head(*headers, status=200):
+    return {"type": "http.response.start", "status": status, "headers": headers}
+
+
+def body(data, *, more=False):
+    return {"type": "http.response.body", "body": data, "more_body": more}
+
+
+def test_a_small_answer_leaves_in_one_piece(serve):
+    with serve() as running:
+        client = running.client()
+        for _ in range(20):
+            client.send(REQUEST)
+            assert client.read_some().endswith(b"\r\n\r\nhello")
+
+
+def test_headers_may_be_lists_and_are_sent_in_small_letters(answers):
+    answer = answers(head([b"Content-Length", bytearray(b"2")]), body(b"ab"))
+    assert b"\r\ncontent-length: 2\r\n" in answer
+    assert answer.endswith(b"\r\n\r\nab")
+
+
+@pytest.mark.parametrize("field", [(b"x", b"a\r\ny: b"), (b"x\r\ny", b""), (b"x", b"\0")])
+@pytest.mark.parametrize("more", [(), ((b"a", b"b"), (b"c", b"d"))])
+def test_a_header_that_breaks_out_of_its_line_is_a_500(answers, field, more):
+    assert answers(head(field, *more), body(b"")).startswith(b"HTTP/1.1 500")
+
+
+def test_a_body_in_parts_follows_its_head(answers):
+    parts = [b"a" * 40_000, b"b" * 70_000, b""]
+    size = b"%d" % sum(map(len, parts))
+    more = [body(part, more=True) for part in parts]
+    answer = answers(head((b"content-length", size)), *more, body(b""))
+    assert answer.partition(b"\r\n\r\n")[2] == b"".join(parts)
+
+
+def test_a_large_body_is_not_copied_to_its_head(answers):
+    answer = answers(head((b"content-length", b"200000")), body(b"x" * 200_000))
+    assert answer.partition(b"\r\n\r\n")[2] == b"x" * 200_000
+
+
+@pytest.mark.parametrize("length", [b"1", b"3"])
+def test_a_body_of_another_length_than_announced_never_looks_whole(answers, length):
+    answer = answers(head((b"content-length", length)), body(b"ab"))
+    assert not answer.endswith(b"\r\n\r\na")
+    assert len(answer.partition(b"\r\n\r\n")[2]) < 3
+
+
+@pytest.mark.parametrize("status", [204, 304])
+def test_what_has_no_body_has_none(answers, status):
+    answer = answers(head((b"content-length", b"7"), status=status), body(b"ignored"))
+    assert answer.endswith(b"\r\n\r\n")
+
+
+def test_the_answer_to_a_head_request_ends_with_its_head(answers):
+    answer = answers(head((b"content-length", b"7")), body(b"ignored"), method=b"HEAD")
+    assert answer.endswith(b"\r\n\r\n")
+    assert b"content-length: 7\r\n" in answer
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        (body(b"a"),),
+        (head(), head()),
+        (head((b"content-length", b"1")), body(b"a"), body(b"b")),
+    ],
+)
+def test_a_message_out_of_turn_is_an_error_of_the_application(answers, messages, caplog):
+    answers(*messages)
+    assert "unexpected message" in caplog.text
 
 
 async def _protocols():

@@ -7,12 +7,17 @@ headers; deadlines are looked at once a second by the listener, not by timers pe
 
 from __future__ import annotations
 
+import asyncio
 import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
+import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from pegboard_server_uvicorn._cycle import Cycle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,6 +96,7 @@ class GuardedProtocol(HttpToolsProtocol):
     _waiting_since: float | None = None
     _refusal = _BAD_REQUEST
     _is_refused = False
+    _is_idle = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -106,8 +112,12 @@ class GuardedProtocol(HttpToolsProtocol):
 
         Else the few bytes of each pipelined request would become thousands in memory.
         """
-        data = self._held + data if self._held else data
-        self._held = b""
+        if self._is_idle:
+            self._is_idle, self._waiting_since = False, None
+        if len(data) <= _PART and not (self._held or self.pipeline or self._is_refused):
+            self._parse(data)
+            return
+        data, self._held = self._held + data, b""
         for start in range(0, len(data), _PART):
             if self.pipeline:
                 self._held = data[start:]
@@ -119,8 +129,13 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """Go on with the next request, and with what was held back."""
-        super().on_response_complete()
-        if self.pipeline or self.transport.is_closing():
+        if self.transport.is_closing():
+            return
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        else:
+            self._is_idle = True
+        if self.pipeline:
             return
         if self._held:
             self.data_received(b"")
@@ -152,12 +167,49 @@ class GuardedProtocol(HttpToolsProtocol):
                 hosts += 1
                 if not _is_host(value):
                     raise _RefusedError
-        if hosts != 1 and (hosts or self.parser.get_http_version() == "1.1"):
+        version = self.parser.get_http_version()
+        if hosts != 1 and (hosts or version == "1.1"):
             raise _RefusedError
-        if size > self.head_limit or (self.parser.should_upgrade() and self._exceeds_upgrade()):
+        upgrades = self.parser.should_upgrade()
+        if size > self.head_limit or (upgrades and self._exceeds_upgrade()):
             self._refusal = _TOO_LARGE
             raise _RefusedError
-        super().on_headers_complete()
+        self._complete_scope(version)
+        if not (upgrades and self._should_upgrade()):
+            self._begin(keep_alive=version != "1.0" and self.parser.should_keep_alive())
+
+    def _complete_scope(self, version: str) -> None:
+        url = httptools.parse_url(self.url)
+        path = url.path.decode("ascii")
+        scope = self.scope
+        scope["method"] = self.parser.get_method().decode("ascii")
+        scope["http_version"] = version
+        scope["path"] = unquote(path) if "%" in path else path
+        scope["raw_path"] = url.path
+        scope["query_string"] = url.query or b""
+
+    def _begin(self, *, keep_alive: bool) -> None:
+        """Start the request, or let it wait for those that came before it on this connection."""
+        before = self._cycle
+        cycle = Cycle(
+            scope=self.scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=self.access_log,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=keep_alive,
+            on_response=self.on_response_complete,
+        )
+        self.cycle = cycle
+        if before is None or before.response_complete:
+            self._start_asgi_task(cycle, self.app)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((cycle, self.app))
 
     def on_chunk_header(self) -> None:
         """Take no more headers: from here on, what looks like them are trailers."""
@@ -212,13 +264,20 @@ class GuardedProtocol(HttpToolsProtocol):
         elif self._stalled_for(now) > self.send_timeout:
             self.transport.abort()
             return
-        is_idle = self.timeout_keep_alive_task is not None
-        if self._is_refused or is_idle or (cycle is not None and not cycle.response_complete):
+        if self._is_idle:
+            self._end_idle(now)
+        elif self._is_refused or (cycle is not None and not cycle.response_complete):
             self._waiting_since = None
         elif self._waiting_since is None:
             self._waiting_since = now
         elif now - self._waiting_since > self.head_timeout:
             self._refuse(*_TIMEOUT)
+
+    def _end_idle(self, now: float) -> None:
+        if self._waiting_since is None:
+            self._waiting_since = now
+        elif now - self._waiting_since >= self.timeout_keep_alive:
+            self.transport.close()
 
     def _end(self, now: float, *, is_complete: bool) -> None:
         if not is_complete or self._stalled_for(now) > self.head_timeout:

@@ -13,7 +13,7 @@ class UvicornConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """What can be set about uvicorn beyond what every server is told.
 
     Attributes:
-        keep_alive: Seconds that an idle connection stays open for its next request.
+        keep_alive: Seconds that an idle connection stays open for its next request, or one longer.
         backlog: Connections that the system holds before they are accepted.
         head_limit: Bytes of the headers of one request; more is answered with 431.
         websocket_limit: Bytes of one WebSocket message; more closes the socket with 1009.
