@@ -10,6 +10,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -264,6 +265,60 @@ def test_a_worker_that_is_killed_is_started_again(serve):
         assert time.monotonic() < end, f"only {seen} answered"
         seen.add(_process_of(served))
     assert first not in seen
+    served.process.send_signal(signal.SIGTERM)
+    assert served.end(10) == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("--server", "uvicorn"), ("--server", "hypercorn"), ("--server", "uvicorn", "--workers", "2")],
+    ids=" ".join,
+)
+def test_a_plugin_that_needs_a_new_process_gets_one_and_no_request_fails(serve, arguments):
+    served = serve(*arguments)
+    if "--workers" in arguments:
+        served.read_until("2 workers are ready")
+    slow = served.open("/api/probe/slow")
+    served.wait_for("entered")
+    name = f"server_{arguments[1]}"
+    before, answers, done = set(), [], threading.Event()
+
+    def ask():
+        while not done.is_set():
+            answers.append(served.get("/api/probe/process"))
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    try:
+        command = [sys.executable, "-m", "pegboard", "reload", name]
+        command += ["--project", str(served.project)]
+        told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        before = set(map(int, re.findall(rf"(\d+)\s+plugin\s+{name}\s+restarting", told)))
+        assert len(before) == (2 if "--workers" in arguments else 1), told
+        for _ in before:
+            served.read_until("has taken over")
+            served.output = served.output.replace("has taken over", "took over", 1)
+        (served.project / "release").touch()
+        assert b"done" in slow.read_until(b"done")
+    finally:
+        done.set()
+        asking.join()
+    assert answers
+    assert all(b" 200 " in head for head, _ in answers), answers
+    assert _process_of(served) not in before
+    if "--workers" not in arguments:
+        assert before == {served.process.pid}
+    served.process.send_signal(signal.SIGTERM)
+    assert served.end(10) == 0
+
+
+def test_a_new_process_that_cannot_start_takes_nothing_over(serve):
+    served = serve("--server", "uvicorn")
+    (served.project / "pegboard.toml").write_text("[serve]\nshutdown_timeout = 'none'\n")
+    command = [sys.executable, "-m", "pegboard", "reload", "server_uvicorn"]
+    subprocess.run([*command, "--project", str(served.project)], capture_output=True, check=True)
+    served.read_until("could not start: this one goes on")
+    assert _process_of(served) == served.process.pid
     served.process.send_signal(signal.SIGTERM)
     assert served.end(10) == 0
 

@@ -278,7 +278,7 @@ async def test_a_plugin_that_needs_a_restart_is_left_and_that_is_said(project, i
     async with running(project) as app:
         path = install_greeter("goodbye")
         (outcome,) = await app.reloader.follow([path])
-        assert "needs a restart" in outcome.reason
+        assert "needs a new process: `pegboard reload " in outcome.reason
         assert app.greeting == "hello"
 
 

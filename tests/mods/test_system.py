@@ -1,5 +1,6 @@
 """What runs here, and who is told how much of it."""
 
+import os
 from collections.abc import Awaitable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -120,3 +121,43 @@ async def test_in_development_everyone_is_an_insider(tmp_path: Path) -> None:
 async def test_a_caller_in_process_is_an_insider(tmp_path: Path) -> None:
     async with with_broken_mod(tmp_path) as app:
         assert "/secret/path" in str((await app.call("system.overview")).get())
+
+
+async def test_administrators_bring_changed_code_live_and_nobody_else_does(
+    tmp_path: Path,
+) -> None:
+    mod = tmp_path / "mods" / "shop.py"
+    mod.parent.mkdir()
+    head = 'from pegboard import get_app\nexport = get_app("shop").tb\n'
+
+    def save(price: str) -> None:
+        mod.write_text(f"{head}@export(api=True)\ndef price() -> int: return {price}\n")
+
+    async def reload(level: int, **query: str) -> Any:
+        return await HttpClient(app).post(
+            "/api/system/reload", query=query, headers={"x-level": str(level)}
+        )
+
+    save("1")
+    config = {"mods": {"allow": ["shop", "system"]}}
+    plugins = ["transport_http", Sessions()]
+    async with watched(App("test", project=tmp_path, plugins=plugins, config=config)) as app:
+        save("2")
+        assert [(await reload(level)).status for level in (0, 1, 5)] == [401, 403, 403]
+        assert (await app.call("shop.price")).get() == 1
+        answer = await reload(10)
+        assert answer.status == 200
+        (outcome,) = answer.json()["result"]["data"]
+        assert (outcome["name"], outcome["outcome"], outcome["process"]) == (
+            *("shop", "reloaded"),
+            os.getpid(),
+        )
+        assert (await app.call("shop.price")).get() == 2
+        save("(")
+        for _ in range(2):
+            (outcome,) = (await reload(10, name="shop")).json()["result"]["data"]
+            assert outcome["outcome"] == "rejected"
+            assert "shop.py:" in outcome["reason"]
+        assert (await app.call("shop.price")).get() == 2
+        assert (await reload(10, name="shap")).status == 404
+        assert (await HttpClient(app).get("/api/system/reload")).status == 405

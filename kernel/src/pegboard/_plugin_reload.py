@@ -39,7 +39,8 @@ __all__ = ["PluginReload", "Wanted"]
 _logger = logging.getLogger("pegboard.reload")
 
 NEEDS_RESTART = (
-    "its manifest says that it needs a restart: stop `pegboard serve` and start it again"
+    "its manifest says that it needs a new process: `pegboard reload {0}` has one take over from "
+    "`pegboard serve`; elsewhere start anew"
 )
 
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
@@ -64,6 +65,12 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     def coming(self) -> tuple[PluginCandidate, ...]:
         """All that are activated."""
         return (*self.replaced, *self.added)
+
+    @property
+    def needs_restart(self) -> bool:
+        """Whether one of them cannot be replaced within a process."""
+        manifests = [each.manifest for each in self.replaced]
+        return any(each is not None and each.reload == "restart" for each in manifests)
 
 
 class PluginReload:
@@ -233,7 +240,7 @@ class _Change:
             reason = incompatibility(each)
             if each.manifest is not None and each.manifest.reload == "restart":
                 is_new = each in self._wanted.added
-                reason = None if is_new else NEEDS_RESTART
+                reason = None if is_new else NEEDS_RESTART.format(each.name)
             if reason is not None:
                 msg = f"plugin {each.name}: {reason}"
                 raise PluginError(msg)

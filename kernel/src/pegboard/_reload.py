@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import msgspec
 from anyio import to_thread
 
 from pegboard._mod_reload import ModReload, Plan, Unfinished
@@ -48,9 +50,14 @@ class Reloader:
 
     What fails leaves the version before in place: that is noted in the status of the mod or
     plugin, logged, and told to the plugins that implement `reloaded`.
+
+    Attributes:
+        hand_over: Has a new process take over from this one, where somebody can do that: for the
+            plugins that cannot be replaced within a process.
     """
 
     def __init__(self, app: App) -> None:
+        self.hand_over: Callable[[], None] | None = None
         self._app = app
         self._opened = anyio.Event()
         self._lock = anyio.Lock()
@@ -77,13 +84,38 @@ class Reloader:
             raise UnavailableError(msg)
         if name is None:
             return await self.follow(None)
+        self._check_known(name)
         if name in self._mods.names:
             return await self._locked(lambda: self._planned(forced={name}))
-        if name in self._plugins.names:
-            return await self._locked(lambda: self._replaced({name}))
-        names = ", ".join([*self._mods.names, *self._plugins.names])
-        msg = f"there is no mod or plugin {name!r} to reload; there are: {names}"
-        raise NotFoundError(msg)
+        return await self._locked(lambda: self._replaced_by_hand(name))
+
+    def _check_known(self, name: str) -> None:
+        names = [*self._mods.names, *self._plugins.names]
+        if name not in names:
+            msg = f"there is no mod or plugin {name!r} to reload; there are: {', '.join(names)}"
+            raise NotFoundError(msg)
+
+    async def reload_everywhere(self, name: str | None = None) -> list[Reloaded]:
+        """Do as `reload` does in each process that serves the project, and here in any case.
+
+        What does not serve is among the answers, as often as one asks.
+
+        Raises:
+            NotFoundError: If there is neither a mod nor a plugin of that name.
+            UnavailableError: If new code does not end, or a process does not answer.
+        """
+        from pegboard._serving.control import obey, reload_all
+
+        if name is not None:
+            self._check_known(name)
+        answers = await to_thread.run_sync(reload_all, self._app.data, name)
+        if os.getpid() not in {process for process, _ in answers}:
+            answers.append((os.getpid(), await obey(self._app, "reload", name)))
+        return [
+            msgspec.structs.replace(each, process=process)
+            for process, outcomes in answers
+            for each in outcomes
+        ]
 
     def unserved(self, name: str | None = None) -> list[Reloaded]:
         """Return what does not serve, or whose newest code does not, as one is told once only.
@@ -121,6 +153,15 @@ class Reloader:
             return 0 if active is None else active.generation.number
         serving = self._app.mods.generations.get(name)
         return 0 if serving is None else serving.number
+
+    async def _replaced_by_hand(self, name: str) -> list[Reloaded]:
+        wanted = await to_thread.run_sync(self._plugins.wanted, {name})
+        if self.hand_over is None or not wanted.needs_restart:
+            return await self._plugins.run(wanted)
+        self.hand_over()
+        number = self._number("plugin", name)
+        outcome = Reloaded(kind="plugin", name=name, outcome="restarting", generation=number)
+        return [outcome]
 
     async def _replaced(self, plugins: set[str]) -> list[Reloaded]:
         wanted = await to_thread.run_sync(self._plugins.wanted, plugins)

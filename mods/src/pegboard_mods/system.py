@@ -14,10 +14,13 @@ import msgspec
 import pegboard
 from pegboard import App, RequestData, Result, get_app
 from pegboard.contracts.channel import Channels
+from pegboard.contracts.reload import Reloaded
 from pegboard.errors import MissingPluginError
 from pegboard_mods._look import style_sheet
 
 export = get_app("system").tb
+
+ADMIN_LEVEL = 10
 
 _PAGES = Path(__file__).with_name("pages")
 
@@ -62,6 +65,16 @@ def script() -> Result[str]:
 def style() -> Result[str]:
     """Return how the page looks."""
     return style_sheet()
+
+
+@export(api=True, api_methods=["POST"], level=ADMIN_LEVEL)
+async def reload(app: App, name: str | None = None) -> list[Reloaded]:
+    """Bring changed code live: of one mod or plugin, or whatever has changed.
+
+    Administrators do here, in each process that serves, what `pegboard reload` does on the command
+    line. What fails is told with its reason, and what was before goes on.
+    """
+    return await app.reloader.reload_everywhere(name)
 
 
 def _app(app: App) -> dict[str, Any]:

@@ -29,7 +29,7 @@ def reload(context: click.Context, project: Path, *, name: str | None, as_json: 
     if not answers:
         msg = f"nothing serves {project.resolve()}: pegboard serve --project {project}"
         raise click.ClickException(msg)
-    outcomes = [{"process": pid, **each} for pid, found in answers for each in found]
+    outcomes = [{**each, "process": pid} for pid, found in answers for each in found]
     if as_json:
         click.echo(envelope_of({"reloaded": outcomes}))
     elif not outcomes:

@@ -25,15 +25,15 @@ import anyio
 import msgspec
 from anyio import CapacityLimiter, to_thread
 
+from pegboard.contracts.reload import Reloaded
 from pegboard.errors import PegboardError, UnavailableError
 
 if TYPE_CHECKING:
     from anyio.abc import ByteReceiveStream, SocketStream
 
     from pegboard._app import App
-    from pegboard.contracts.reload import Reloaded
 
-__all__ = ["ask", "controlled"]
+__all__ = ["ask", "controlled", "obey", "reload_all"]
 
 LONGEST = 65_536
 """Bytes of a line from a client at most."""
@@ -154,7 +154,7 @@ async def _serve(app: App, stream: SocketStream, secret: str) -> None:
 
 async def _answer(app: App, request: _Request) -> dict[str, Any]:
     try:
-        return {"ok": await _obey(app, request)}
+        return {"ok": await obey(app, request.do, request.name)}
     except PegboardError as error:
         return {"error": str(error)}
     except Exception as error:
@@ -172,18 +172,23 @@ async def _line(stream: ByteReceiveStream) -> bytes:
     return text
 
 
-async def _obey(app: App, request: _Request) -> Any:
-    match request.do:
+async def obey(app: App, do: str, name: str | None = None) -> Any:
+    """Do in this process what `ask` asks for.
+
+    Raises:
+        PegboardError: If there is no such command, or it cannot be done.
+    """
+    match do:
         case "reload":
-            return _with_unserved(app, await app.reloader.reload(request.name), request.name)
+            return _with_unserved(app, await app.reloader.reload(name), name)
         case "sync":
             outcomes = await app.reloader.sync()
-            return outcomes if request.name is None else _with_unserved(app, outcomes, request.name)
+            return outcomes if name is None else _with_unserved(app, outcomes, name)
         case "retired":
             return app.reloader.retired()
         case "stuck":
             return app.reloader.stuck()
-    msg = f"there is no command {request.do!r}"
+    msg = f"there is no command {do!r}"
     raise PegboardError(msg)
 
 
@@ -230,6 +235,19 @@ def ask(data: Path, do: str, name: str | None = None) -> Iterator[tuple[int, Any
                 continue
             request = _Request(_proof(place.secret, "client", hello.nonce), do, name)
             yield place.process, _asked(connection, lines, request, place.process)
+
+
+def reload_all(data: Path, name: str | None) -> list[tuple[int, list[Reloaded]]]:
+    """Have each process that serves a project reload; return the number and answers of each.
+
+    Raises:
+        UnavailableError: If a process cannot be reached, or does not answer.
+        PegboardError: If it answers with an error.
+    """
+    return [
+        (process, msgspec.convert(answer, list[Reloaded]))
+        for process, answer in ask(data, "reload", name)
+    ]
 
 
 def _asked(connection: socket.socket, lines: Any, request: _Request, process: int) -> Any:

@@ -29,10 +29,12 @@ from pegboard._serving.deadline import Deadline
 from pegboard._serving.listen import listen, url_of
 from pegboard._serving.log import LogFormat, configure
 from pegboard._serving.style import Style
+from pegboard._serving.succession import ByChild
 from pegboard.contracts.server import ServeSettings
 from pegboard.errors import ConfigError, MissingPluginError, PegboardError
 
 if TYPE_CHECKING:
+    from pegboard._serving.succession import Succession
     from pegboard.contracts.server import Server
 
 __all__ = ["ServeRequest", "announcement", "choose_server", "run_app", "serve"]
@@ -102,7 +104,11 @@ def serve(request: ServeRequest) -> int:
             from pegboard._serving.workers import supervise
 
             return supervise(request, settings, sockets)
-        return run_app(request, sockets)
+        if sys.platform == "win32":  # which does not hand sockets to children
+            return run_app(request, sockets)
+        succession = ByChild(request, sockets)
+        run_app(request, sockets, succession=succession)
+        return succession.follow(settings)
     finally:
         for each in sockets:
             each.close()
@@ -125,6 +131,7 @@ def run_app(
     *,
     started: Callable[[App, Server], None] | None = None,
     parent: int | None = None,
+    succession: Succession | None = None,
 ) -> int:
     """Serve in this process on sockets that are bound; return the exit status.
 
@@ -134,6 +141,7 @@ def run_app(
         started: Called once requests are accepted; without it the banner is shown.
         parent: Descriptor that becomes readable when the parent process has gone, which is taken
             as a signal to stop.
+        succession: Finds the process that takes over, where one is asked for.
 
     Raises:
         PegboardError: If the app or the server cannot be started.
@@ -143,8 +151,9 @@ def run_app(
         request.make_app(app.name),
         settings,
         [each.fileno() for each in sockets],
-        started or announcement(request, settings, sockets),
-        parent,
+        started=started or announcement(request, settings, sockets),
+        parent=parent,
+        succession=succession,
     )
     uses_uvloop = settings.backend == "asyncio" and _has_uvloop()
     try:
@@ -242,10 +251,14 @@ class _Process:
         app: App,
         settings: ServeSettings,
         sockets: list[int],
+        *,
         started: Callable[[App, Server], None],
         parent: int | None,
+        succession: Succession | None,
     ) -> None:
         self._app = app
+        self._succession = succession
+        self._is_handing_over = False
         self._settings = settings
         self._sockets = sockets
         self._started = started
@@ -271,12 +284,16 @@ class _Process:
                             await self._serve()
                 finally:
                     tasks.cancel_scope.cancel()
+                    if self._succession is not None:
+                        self._succession.leave()
 
     async def _serve(self) -> None:
         _refuse_misconfigured(self._app)
         if self._settings.reload and "hot_reload" not in self._app.plugins.active:
             raise missing_plugin("serve --reload", "hot_reload")
         server = choose_server(self._app, self._settings)
+        if self._succession is not None:
+            self._app.reloader.hand_over = self._begin_hand_over
         async with controlled(self._app):
             await server.serve(
                 self._app.asgi(),
@@ -285,6 +302,18 @@ class _Process:
                 started=lambda: self._started(self._app, server),
                 stop=self._app.stopping,
             )
+
+    def _begin_hand_over(self) -> None:
+        if not self._is_handing_over:
+            self._is_handing_over = True
+            self._app.spawn(self._hand_over)
+
+    async def _hand_over(self) -> None:
+        """Have another process take over, and stop if it does."""
+        if self._succession is not None and await self._succession.hand_over():
+            self._app.stopping.set()
+        else:
+            self._is_handing_over = False
 
     async def _obey(self, received: AsyncIterator[int]) -> None:
         async for number in received:
@@ -296,6 +325,8 @@ class _Process:
 
     def _stop(self, reason: str) -> None:
         self._signals += 1
+        if self._succession is not None:
+            self._succession.stop()
         if self._signals == 1:
             _logger.info("stopping (%s); once more stops at once", reason)
             self._deadlines.append(Deadline(self._settings.shutdown_timeout + STOP_GRACE))

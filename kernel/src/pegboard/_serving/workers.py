@@ -1,9 +1,9 @@
 """Several processes that serve on the same sockets, and the parent that watches over them.
 
-The parent binds the sockets, starts the workers, starts a crashed one again, forwards signals and
-waits until all have ended. It runs no event loop and no app. Each worker is
-`python -m pegboard._serving.workers`; a pair of sockets tells the parent that it is ready, and the
-worker that its parent has gone.
+The parent binds the sockets, starts the workers, starts a crashed one again, has a new process take
+over from one that asks for it, forwards signals and waits until all have ended. It runs no event
+loop and no app. Each worker is `python -m pegboard._serving.workers`; a pair of sockets tells the
+parent that it is ready, and the worker that its parent has gone.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import msgspec
 
 from pegboard._serving.failure import INTERRUPTED, reported
 from pegboard._serving.serve import STOP_GRACE, ServeRequest, announcement, run_app
+from pegboard._serving.succession import SIGNALS, SUCCESSOR, ByParent
 from pegboard.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ __all__ = ["Delay", "supervise"]
 
 READY = b"+"
 TASK_VARIABLE = "PEGBOARD_WORKER"
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 ENDED_AS_TOLD = (0, -signal.SIGTERM, -signal.SIGINT, INTERRUPTED)
 """Exit statuses after a signal of ours; those but 0 are of a worker that had just begun."""
@@ -82,9 +82,21 @@ class Delay:
 
 
 def supervise(
-    request: ServeRequest, settings: ServeSettings, sockets: Sequence[socket.socket]
+    request: ServeRequest,
+    settings: ServeSettings,
+    sockets: Sequence[socket.socket],
+    *,
+    serving: Worker | None = None,
+    is_stopping: bool = False,
 ) -> int:
     """Run the workers until a signal comes; return the exit status.
+
+    Args:
+        request: What the command line was asked for.
+        settings: How to serve.
+        sockets: Listening sockets.
+        serving: The only worker, if that serves already.
+        is_stopping: Whether a signal has come already.
 
     Raises:
         ConfigError: If this system cannot hand sockets to child processes.
@@ -92,11 +104,25 @@ def supervise(
     if sys.platform == "win32":
         msg = "several workers need a POSIX system: leave out --workers"
         raise ConfigError(msg)
-    return _Supervisor(request, settings, sockets).run()
+    supervisor = _Supervisor(request, settings, sockets)
+    if serving is not None:
+        supervisor.adopt(serving)
+    return supervisor.run(is_stopping=is_stopping)
 
 
-class _Worker:
-    """One place for a worker, with the process that fills it now."""
+class Worker:
+    """One place for a worker, with the process that fills it now.
+
+    Attributes:
+        number: Which of the workers it is.
+        delay: How long to wait before it is started again.
+        process: Its process, if it has one.
+        channel: Leads to it.
+        is_ready: Whether it has served.
+        wants_successor: Whether another one is to take its place.
+        started: Seconds of the monotonic clock when it was started.
+        due: The same when it is to be started again, 0 for never.
+    """
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -104,10 +130,31 @@ class _Worker:
         self.process: subprocess.Popen[bytes] | None = None
         self.channel: socket.socket | None = None
         self.is_ready = False
+        self.wants_successor = False
         self.started = 0.0
         self.due = 0.0
 
-    def start(self, request: ServeRequest, sockets: list[int], *, shows_banner: bool) -> None:
+    @property
+    def pid(self) -> int:
+        """The number of its process, 0 without one."""
+        return 0 if self.process is None else self.process.pid
+
+    def terminate(self) -> None:
+        """Ask it to stop, if it runs."""
+        if self.process is not None:
+            self.process.terminate()
+
+    def abandon(self) -> None:
+        """End at once what has not begun to serve."""
+        self.close()
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+    def start(
+        self, request: ServeRequest, sockets: list[int], *, shows_banner: bool = False
+    ) -> None:
+        """Start a process; `read` says when it serves."""
         own, theirs = socket.socketpair()
         task = Task(
             request=request, sockets=sockets, parent=theirs.fileno(), shows_banner=shows_banner
@@ -136,9 +183,11 @@ class _Worker:
         except ConnectionError:
             return False
         self.is_ready = self.is_ready or READY in said
+        self.wants_successor = self.wants_successor or SUCCESSOR in said
         return bool(said)
 
     def close(self) -> None:
+        """Forget the channel."""
         if self.channel is not None:
             self.channel.close()
             self.channel = None
@@ -151,20 +200,36 @@ class _Supervisor:
         self._request = request
         self._settings = settings
         self._sockets = [each.fileno() for each in sockets]
-        self._workers = [_Worker(number + 1) for number in range(settings.workers)]
+        self._workers = [Worker(number + 1) for number in range(settings.workers)]
+        self._coming: Worker | None = None
+        self._leaving: list[Worker] = []
         self._selector = selectors.DefaultSelector()
         self._signals = 0
         self._deadline = 0.0
         self._was_ready = False
         self._status = 0
 
-    def run(self) -> int:
+    @property
+    def _everyone(self) -> list[Worker]:
+        """All that may have a process: those that come and those that go are among them."""
+        return [*self._workers, *self._leaving, *([self._coming] if self._coming else [])]
+
+    def adopt(self, worker: Worker) -> None:
+        """Watch over a worker that serves already."""
+        self._workers, self._was_ready = [worker], True
+        if worker.channel is not None:
+            self._selector.register(worker.channel, selectors.EVENT_READ, worker)
+
+    def run(self, *, is_stopping: bool = False) -> int:
         with _wakeups() as wakeup:
             self._selector.register(wakeup, selectors.EVENT_READ)
             for worker in self._workers:
-                self._start(worker)
+                if worker.process is None:
+                    self._start(worker)
+            if is_stopping:
+                self._forward(signal.SIGTERM)
             try:
-                while any(worker.process for worker in self._workers) or not self._signals:
+                while any(worker.process for worker in self._everyone) or not self._signals:
                     self._turn(wakeup)
             finally:
                 self._kill()
@@ -178,13 +243,44 @@ class _Supervisor:
                         self._forward(signal.Signals(number))
             else:
                 self._listen(key.data)
-        for worker in self._workers:
+        for worker in self._everyone:
             if worker.process is not None and worker.process.poll() is not None:
                 self._ended(worker, worker.process.returncode)
             elif worker.process is None and worker.due and time.monotonic() >= worker.due:
                 self._start_again(worker)
+        self._replace_one()
         if self._signals and time.monotonic() >= self._deadline:
             self._kill()
+
+    def _replace_one(self) -> None:
+        """Let a new process take the place of a worker that wants it, one after the other."""
+        wanting = [each for each in self._workers if each.wants_successor and each.process]
+        if self._coming is not None or not wanting or self._signals:
+            return
+        _logger.info("worker %d: a new process is starting, to take over", wanting[0].number)
+        self._coming = Worker(wanting[0].number)
+        try:
+            self._start(self._coming)
+        except OSError as error:
+            self._give_up(str(error))
+
+    def _take_over(self, successor: Worker) -> None:
+        before = self._workers[successor.number - 1]
+        self._workers[successor.number - 1] = successor
+        self._coming = None
+        self._leaving.append(before)
+        before.terminate()
+        _logger.info(
+            "worker %d: process %d has taken over from %d, which ends what it has begun",
+            *(successor.number, successor.pid, before.pid),
+        )
+
+    def _give_up(self, reason: str) -> None:
+        if self._coming is not None:
+            worker, self._coming = self._workers[self._coming.number - 1], None
+            worker.wants_successor = False
+            text = "worker %d: the new process could not start (%s): the one before goes on"
+            _logger.error(text, worker.number, reason)
 
     def _timeout(self) -> float | None:
         dues = [worker.due for worker in self._workers if worker.process is None and worker.due]
@@ -192,14 +288,14 @@ class _Supervisor:
             dues.append(self._deadline)
         return max(0.0, min(dues) - time.monotonic()) if dues else None
 
-    def _start(self, worker: _Worker) -> None:
+    def _start(self, worker: Worker) -> None:
         worker.due = 0.0
-        is_first = worker.number == 1 and not self._was_ready
+        is_first = worker.number == 1 and not self._was_ready and worker is not self._coming
         worker.start(self._request, self._sockets, shows_banner=is_first)
         if worker.channel is not None:
             self._selector.register(worker.channel, selectors.EVENT_READ, worker)
 
-    def _start_again(self, worker: _Worker) -> None:
+    def _start_again(self, worker: Worker) -> None:
         """Start a worker; where the system has nothing left for it, the others go on."""
         try:
             self._start(worker)
@@ -208,20 +304,28 @@ class _Supervisor:
             worker.due = time.monotonic() + wait
             _logger.error("worker %d: %s; trying again in %g s", worker.number, error, wait)  # noqa: TRY400 - the system says it all
 
-    def _listen(self, worker: _Worker) -> None:
+    def _listen(self, worker: Worker) -> None:
         if worker.channel is not None and not worker.read():
             self._selector.unregister(worker.channel)
             worker.close()
+        if worker is self._coming and worker.is_ready:
+            self._take_over(worker)
         if not self._was_ready and all(each.is_ready for each in self._workers):
             self._was_ready = True
             _logger.info("%d workers are ready", len(self._workers))
 
-    def _ended(self, worker: _Worker, code: int) -> None:
+    def _ended(self, worker: Worker, code: int) -> None:
         if worker.channel is not None:
             self._selector.unregister(worker.channel)
             worker.close()
-        pid = worker.process.pid if worker.process else 0
+        pid = worker.pid
         worker.process = None
+        if worker in self._leaving:
+            self._leaving.remove(worker)
+            return
+        if worker is self._coming:
+            self._give_up(_reason(code))
+            return
         if self._signals:
             self._status = self._status or int(code not in ENDED_AS_TOLD)
             return
@@ -247,13 +351,13 @@ class _Supervisor:
             self._deadline = time.monotonic() + self._settings.shutdown_timeout + STOP_GRACE + 5.0
         elif self._signals > 2:
             self._kill()
-        for worker in self._workers:
+        for worker in self._everyone:
             worker.due = 0.0
             if worker.process is not None:
                 worker.process.send_signal(number)
 
     def _kill(self) -> None:
-        for worker in self._workers:
+        for worker in self._everyone:
             if worker.process is not None:
                 worker.process.kill()
                 worker.process.wait()
@@ -267,6 +371,7 @@ def _wakeups() -> Iterator[socket.socket]:
         end.setblocking(False)
     old = {number: signal.signal(number, lambda *_: None) for number in (*SIGNALS, signal.SIGCHLD)}
     before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)  # see `ByChild.leave`
     try:
         yield reader
     finally:
@@ -299,7 +404,13 @@ def _work() -> int:
             announce(app, server)
         channel.sendall(READY)
 
-    return run_app(task.request, sockets, started=started, parent=channel.fileno())
+    return run_app(
+        task.request,
+        sockets,
+        started=started,
+        parent=channel.fileno(),
+        succession=ByParent(channel),
+    )
 
 
 def _main() -> Any:
