@@ -97,17 +97,14 @@ def current_app() -> App:
     return app
 
 
-class SessionNote:
+class SessionNote(msgspec.Struct):
     """Whether it was asked on whose behalf something runs.
 
     Attributes:
         is_read: Whether it was.
     """
 
-    __slots__ = ("is_read",)
-
-    def __init__(self) -> None:
-        self.is_read = False
+    is_read: bool = False
 
 
 _note: ContextVar[SessionNote | None] = ContextVar("pegboard_session_note", default=None)

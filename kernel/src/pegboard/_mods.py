@@ -242,8 +242,7 @@ class ModHost:
             else:
                 staged.add(export, self._compile(export, plugins))
         except Exception as error:
-            msg = f"{_place(declaration)}: {error}"
-            raise LoadError(msg) from error
+            raise LoadError(f"{_place(declaration)}: {error}") from error
 
     def _export(
         self, declaration: Declaration, generation: Generation, plugins: PluginView

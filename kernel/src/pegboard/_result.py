@@ -156,12 +156,10 @@ class Result(Constructors, msgspec.Struct, Generic[T], dict=True, rename={"kind"
         return cast("Result[U]", self)
 
     def as_result(self) -> Result[T]:
-        """Return itself."""
-        return self
-
-    def to_api_result(self) -> Result[T]:
         """Return itself: its wire shape is that of its fields."""
         return self
+
+    to_api_result = as_result
 
     def as_dict(self) -> dict[str, Any]:
         """Return the wire shape; the data is not converted."""
