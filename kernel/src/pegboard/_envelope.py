@@ -6,7 +6,7 @@ from binascii import b2a_base64
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
 
@@ -87,7 +87,10 @@ class Constructors:
         interface: str = Interface.NATIVE,
     ) -> Result[U]:
         """Answer with data, sent as the envelope."""
-        return cls._success(data, type(data).__name__, info, data_info, interface)
+        payload = ResultData(interface, data_info, data, type(data).__name__)
+        details = OK_INFO if info == "OK" else ResultInfo(0, info)
+        result: Result[U] = cls("none", None, payload, details)  # type: ignore[call-arg, assignment]  # of `Result`
+        return result
 
     @classmethod
     def json(
@@ -353,9 +356,12 @@ class Constructors:
         exec_code: int = 0,
         **beside: Any,
     ) -> Result[Any]:
-        is_plain = info == "OK" and not exec_code
-        details = OK_INFO if is_plain else ResultInfo(exec_code, info)
-        return cls._made("none", ResultData(interface, data_info, data, data_type), details, beside)
+        payload = ResultData(interface, data_info, data, data_type)
+        details = OK_INFO if info == "OK" and not exec_code else ResultInfo(exec_code, info)
+        result: Result[Any] = cls("none", None, payload, details)  # type: ignore[call-arg, assignment]  # the same
+        if beside:
+            vars(result).update({name: value for name, value in beside.items() if value})
+        return result
 
     @classmethod
     def _failure(
@@ -368,15 +374,7 @@ class Constructors:
         interface: str = Interface.NATIVE,
     ) -> Result[Any]:
         payload = ResultData(interface, data_info, data, type(data).__name__)
-        return cls._made(kind, payload, ResultInfo(exec_code, info), {})
-
-    @classmethod
-    def _made(
-        cls, kind: str, payload: ResultData[Any], info: ResultInfo, beside: dict[str, Any]
-    ) -> Result[Any]:
-        result = cast("type[Result[Any]]", cls)(kind, None, payload, info)
-        if beside:
-            vars(result).update({name: value for name, value in beside.items() if value})
+        result: Result[Any] = cls(kind, None, payload, ResultInfo(exec_code, info))  # type: ignore[call-arg, assignment]  # the same
         return result
 
 
