@@ -32,11 +32,7 @@ from pegboard._request import RequestData
 from pegboard._result import Result
 from pegboard._routes import routes_of
 from pegboard.contracts.asgi import Router
-from pegboard.errors import (
-    ExportError,
-    NotFoundError,
-    PegboardError,
-)
+from pegboard.errors import ExportError, NotFoundError, PegboardError
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup

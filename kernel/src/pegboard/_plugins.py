@@ -69,10 +69,7 @@ class PluginView:
     """
 
     def __init__(
-        self,
-        hooks: HookCaller,
-        active: dict[str, ActivePlugin],
-        status: Statuses[PluginCandidate],
+        self, hooks: HookCaller, active: dict[str, ActivePlugin], status: Statuses[PluginCandidate]
     ) -> None:
         self.hooks = hooks
         self.active = active

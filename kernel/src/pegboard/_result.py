@@ -11,14 +11,7 @@ from typing import Any, ClassVar, Generic, TypeAlias, TypeVar, cast, overload
 
 import msgspec
 
-from pegboard._envelope import (
-    OK_INFO,
-    Constructors,
-    ErrorKind,
-    Interface,
-    ResultData,
-    ResultInfo,
-)
+from pegboard._envelope import OK_INFO, Constructors, ErrorKind, Interface, ResultData, ResultInfo
 
 __all__ = [
     "OK_INFO",
