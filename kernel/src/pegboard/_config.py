@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import re
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -215,7 +216,8 @@ def load_config(
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
     manifest, source = _read_manifest(project, environment)
-    _merge(values, origins, _interpolated(manifest, environment, source), source)
+    fill = partial(_interpolated, environment=environment, source=source)
+    _merge(values, origins, manifest, source, fill=fill)
     for name, text in environment.items():
         if name.startswith(ENVIRONMENT_PREFIX) and "__" in name:
             path = name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__")
@@ -268,15 +270,9 @@ def _read_yaml(path: Path, environment: Mapping[str, str]) -> dict[str, Any]:
         raise ConfigError(f"{path} is not valid YAML: {error}") from error
     manifest = import_module("pegboard._manifest")
     values: dict[str, Any] = manifest.translated(
-        loaded, str(path), fill=lambda value: _interpolated(value, environment, str(path))
+        loaded, str(path), fill=partial(_interpolated, environment=environment, source=str(path))
     )
     return values
-
-
-class _Filled(str):
-    """Text that came from a variable: no more than a variable does it know of types."""
-
-    __slots__ = ()
 
 
 def _interpolated(value: Any, environment: Mapping[str, str], source: str) -> Any:
@@ -294,7 +290,7 @@ def _interpolated(value: Any, environment: Mapping[str, str], source: str) -> An
             raise ConfigError(f"{source}: ${{{match[1]}}} is not set and has no default")
         return found
 
-    return _Filled(_VARIABLE.sub(replacement, value))
+    return _VARIABLE.sub(replacement, value)
 
 
 def _merge(
@@ -303,19 +299,24 @@ def _merge(
     more: Mapping[str, Any],
     origin: str,
     prefix: str = "",
+    *,
+    fill: Callable[[Any], Any] = lambda value: value,
 ) -> None:
+    """Put more values over those that are there, and note their origin.
+
+    A text that `fill` has changed came from the environment: no more than a variable does it know
+    of types.
+    """
     for key, value in more.items():
         name = f"{prefix}{key}"
         if isinstance(value, Mapping):
             inner = values.setdefault(key, {})
             if isinstance(inner, dict):
-                _merge(inner, origins, value, origin, f"{name}.")
+                _merge(inner, origins, value, origin, f"{name}.", fill=fill)
                 continue
-        values[key], origins[name] = value, origin
-        if isinstance(value, _Filled):
-            values[key], origins[name] = str(value), f"environment, by {origin}"
-        elif isinstance(value, list):
-            values[key] = [str(each) if isinstance(each, _Filled) else each for each in value]
+        values[key] = fill(value)
+        is_filled = isinstance(value, str) and values[key] != value
+        origins[name] = f"environment, by {origin}" if is_filled else origin
 
 
 def _nested(path: list[str], value: str) -> dict[str, Any]:
