@@ -4,6 +4,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from types import ModuleType
 from typing import Any
 
 
@@ -24,9 +25,13 @@ class Contender:
         """Return the distributions that are not installed here."""
         return [name for name in self.distributions if _version(name) is None]
 
+    def load(self) -> ModuleType:
+        """Import the module."""
+        return import_module(self.module)
+
     def open(self, factory: str) -> AbstractAsyncContextManager[Any]:
         """Import the module and call its function ``factory``."""
-        opened: AbstractAsyncContextManager[Any] = getattr(import_module(self.module), factory)()
+        opened: AbstractAsyncContextManager[Any] = getattr(self.load(), factory)()
         return opened
 
 
@@ -60,6 +65,16 @@ HTTP = (
     _contender("starlette", "starlette", "starlette"),
     _contender("litestar", "litestar", "litestar"),
     _contender("fastapi", "fastapi", "fastapi", "pydantic"),
+)
+SERVED = (
+    *HTTP,
+    _contender(
+        "pegboard serve",
+        "pegboard_serve",
+        *_PEGBOARD,
+        "pegboard-server-uvicorn",
+        "pegboard-server-hypercorn",
+    ),
 )
 SOCKET = (
     _contender("bare", "socket_bare", "msgspec"),
@@ -106,5 +121,5 @@ DURABLE = (
     _contender("pegboard, PostgreSQL", "jobs_pegboard", "pegboard-jobs", "psycopg"),
     _contender("procrastinate, PostgreSQL", "jobs_procrastinate", "procrastinate", "psycopg"),
 )
-_GROUPS = (DURABLE, HTTP, SOCKET, CALL, CACHE, LOCK, CLOUD_S3, CLOUD_REDIS, SESSION)
+_GROUPS = (DURABLE, SERVED, SOCKET, CALL, CACHE, LOCK, CLOUD_S3, CLOUD_REDIS, SESSION)
 ALL = {contender.key: contender for group in _GROUPS for contender in group}

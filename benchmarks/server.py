@@ -46,7 +46,8 @@ async def _main(contender: Contender, server: str) -> None:
     listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
     async with contender.open("open_app") as app:
         print(listener.getsockname()[1], flush=True)
-        await _SERVE[server](app, listener)
+        serve = getattr(contender.load(), "serve", None)
+        await (serve(app, listener, server) if serve else _SERVE[server](app, listener))
 
 
 if __name__ == "__main__":

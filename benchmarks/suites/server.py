@@ -1,6 +1,8 @@
 """Requests per second, processor time and memory on real servers, pinned to one core."""
 
-from benchmarks.contender import HTTP, Contender
+from collections.abc import Iterator
+
+from benchmarks.contender import SERVED, Contender
 from benchmarks.load import http
 from benchmarks.load.request import REQUESTS
 from benchmarks.options import Options
@@ -16,7 +18,7 @@ WARM_UP_SECONDS = 1.0
 
 def run(options: Options) -> Report:
     """Serve every contender at once, on one core, and give each its turn of load."""
-    contenders = options.choose(HTTP)
+    contenders = options.choose(SERVED)
     samples = Samples()
     for server in options.servers:
         with serve(contenders, server) as running:
@@ -105,31 +107,29 @@ def _memory_table(contenders: list[Contender], options: Options, samples: Sample
 
 
 def _targets(server: str, samples: Samples) -> list[Target]:
-    pegboard, bare, fastapi = (f"{name}@{server}" for name in ("pegboard", "bare", "fastapi"))
-    found = []
-    for method in REQUESTS:
-        cpu = f"{method} cpu us"
-        found += [
-            Target(
-                text=f"{server} {method}: requests per second, pegboard / bare",
-                limit=0.95,
-                value=samples.ratio(pegboard, bare, method),
-                at_most=False,
-            ),
-            Target(
-                text=f"{server} {method}: requests per CPU second, pegboard / bare",
-                limit=0.95,
-                value=samples.ratio(bare, pegboard, cpu),
-                at_most=False,
-            ),
-        ]
-        if server == "uvicorn":
-            found.append(
-                Target(
-                    text=f"{server} {method}: requests per second, pegboard / fastapi",
-                    limit=3.5,
-                    value=samples.ratio(pegboard, fastapi, method),
-                    at_most=False,
-                )
-            )
-    return found
+    return [target for method in REQUESTS for target in _targets_of(server, method, samples)]
+
+
+def _targets_of(server: str, method: str, samples: Samples) -> Iterator[Target]:
+    bare, fastapi = f"bare@{server}", f"fastapi@{server}"
+    for name in ("pegboard serve", "pegboard"):
+        served = f"{name}@{server}"
+        yield Target(
+            text=f"{server} {method}: requests per second, {name} / bare",
+            limit=0.95,
+            value=samples.ratio(served, bare, method),
+            at_most=False,
+        )
+        yield Target(
+            text=f"{server} {method}: requests per CPU second, {name} / bare",
+            limit=0.95,
+            value=samples.ratio(bare, served, f"{method} cpu us"),
+            at_most=False,
+        )
+    if server == "uvicorn":
+        yield Target(
+            text=f"{server} {method}: requests per second, pegboard serve / fastapi",
+            limit=3.5,
+            value=samples.ratio(f"pegboard serve@{server}", fastapi, method),
+            at_most=False,
+        )
