@@ -75,6 +75,21 @@ class Cycle(RequestResponseCycle):
             msg = f"unexpected message {kind!r}: the answer is {state}"
             raise RuntimeError(msg)
 
+    async def receive(self) -> Any:
+        """Return the next part of the body, once there is one, or that the client is gone."""
+        if self.waiting_for_100_continue and not self.transport.is_closing():
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self.waiting_for_100_continue = False
+        if not (self.disconnected or self.response_complete):
+            self.flow.resume_reading()
+            if not self.message_event.is_set():
+                await self.message_event.wait()
+            self.message_event.clear()
+        if self.disconnected or self.response_complete:
+            return {"type": "http.disconnect"}
+        body, self.body = bytes(self.body), bytearray()
+        return {"type": "http.request", "body": body, "more_body": self.more_body}
+
     def _start(self, status: int, headers: Iterable[Any]) -> None:
         head = _head_of(tuple(headers))
         self.response_started = True

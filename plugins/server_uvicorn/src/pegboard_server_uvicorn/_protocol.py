@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 import httptools
-from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from pegboard_server_uvicorn._cycle import Cycle
@@ -217,17 +217,28 @@ class GuardedProtocol(HttpToolsProtocol):
             self.headers: Any = _CompleteHead(self.headers)
 
     def on_body(self, body: bytes) -> None:
-        """Count the bytes of trailers from here on."""
+        """Hand on a part of the body, and count the bytes of trailers from here on."""
         self._fields_start = self._received
-        super().on_body(body)
+        if self._takes_body():
+            self.cycle.body += body
+            if len(self.cycle.body) > HIGH_WATER_LIMIT:
+                self.flow.pause_reading()
+            self.cycle.message_event.set()
 
     def on_message_complete(self) -> None:
-        """Count the bytes of the next head from here on.
+        """End the body, and count the bytes of the next head from here on.
 
         What came together with the end of this message is not counted: most of it may be a body.
         """
         self._fields_start = self._received
-        super().on_message_complete()
+        if self._takes_body():
+            self.cycle.more_body = False
+            self.cycle.message_event.set()
+
+    def _takes_body(self) -> bool:
+        if self.parser.should_upgrade() and self._should_upgrade():
+            return False
+        return not self.cycle.response_complete
 
     def send_400_response(self, msg: str) -> None:
         """Answer what cannot be parsed or is refused, unless another answer is on its way."""

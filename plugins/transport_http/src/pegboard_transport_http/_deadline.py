@@ -65,7 +65,8 @@ class Deadline:
             raise
         finally:
             self._begun.pop(task, None)
-            self._ended.discard(task)
+            if self._ended:
+                self._ended.discard(task)
 
     def close(self) -> None:
         """Look no more: nothing waits."""
