@@ -406,3 +406,38 @@ def test_an_event_stream_is_taken_apart_wherever_it_is_cut(
             ],
             250,
         ]
+
+
+@pytest.mark.parametrize("kind", ["module", "classic"])
+def test_a_page_shows_what_fails_while_files_are_watched_until_it_is_mended(
+    browser: Browser, tmp_path: Path, kind: str
+) -> None:
+    mod = tmp_path / "mods" / "shop.py"
+    mod.parent.mkdir()
+    mod.write_text("PRICE = 1\n")
+    source = {"module": "pegboard.js", "classic": "pegboard.classic.js"}[kind]
+    script = f'<script type="{kind.replace("classic", "")}" src="/pegboard/{source}"></script>'
+    config = {"plugins": {"hot_reload": {"watch": True}}, "mods": {"allow": ["shop"]}}
+    names = ["transport_http", "web_client", "hot_reload"]
+    app = App("Web", project=tmp_path, plugins=names, config=config)
+    app.export(mod_name="Pages", name="page", api=True)(
+        lambda: Result.html(f"<!doctype html><title>Sample</title>{script}<p>There</p>")
+    )
+    shown = "document.querySelector('output') && !document.querySelector('output').hidden"
+    with served(app, 0) as address, browser.page() as page:
+        page.goto(f"{address}/api/Pages/page")
+        mod.write_text("PRICE = (\n")
+        page.wait_for(shown)
+        assert "mod shop: " in page.text("output")
+        assert "shop.py:1" in page.text("output")
+        mod.write_text("PRICE = 2\n")
+        page.wait_for(f"!({shown})")
+
+
+def test_where_nothing_is_watched_no_page_asks_for_changes(
+    browser: Browser, tmp_path: Path
+) -> None:
+    with running(tmp_path) as address, browser.page() as page, opened(page, address):
+        assert not page.evaluate(
+            "performance.getEntriesByType('resource').some(each => each.name.includes('reload'))"
+        )

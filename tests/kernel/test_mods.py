@@ -9,7 +9,7 @@ import pytest
 
 from pegboard import App
 from pegboard._discovery import find_mods, mod_at
-from pegboard._edition import Library
+from pegboard._library import Library
 from pegboard._loader import load_mod
 from pegboard.errors import LoadError, NotFoundError
 

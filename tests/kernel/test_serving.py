@@ -11,7 +11,7 @@ import pytest
 from pegboard import App, hookimpl
 from pegboard._cli.scaffold import new_mod
 from pegboard._discovery import mod_at
-from pegboard._edition import Library
+from pegboard._library import Library
 from pegboard._loader import load_mod
 from pegboard._serving import workers
 from pegboard._serving.banner import banner

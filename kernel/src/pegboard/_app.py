@@ -19,9 +19,9 @@ from pegboard._background import BackgroundTasks
 from pegboard._blocking import BlockingRunner
 from pegboard._config import AccessSettings, AppSettings, Config, load_config
 from pegboard._context import CallContext, call_context
-from pegboard._edition import Library
 from pegboard._export import Exporter
 from pegboard._hooks import invoke
+from pegboard._library import Library
 from pegboard._mods import ModHost
 from pegboard._offers import Extensible, Offers
 from pegboard._plugins import PluginHost

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pegboard._discovery import ModCandidate
-from pegboard._edition import Library, belongs
 from pegboard._export import Declaration, declarations_of
+from pegboard._library import Library, belongs
 from pegboard.errors import LoadError
 
 if TYPE_CHECKING:
-    from pegboard._edition import Build, Edition
+    from pegboard._build import Build
+    from pegboard._edition import Edition
 
 __all__ = ["LoadedMod", "load_mod", "rebuilt_mod", "refresh_finders"]
 

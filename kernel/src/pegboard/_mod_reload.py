@@ -22,7 +22,9 @@ from pegboard.errors import LoadError
 
 if TYPE_CHECKING:
     from pegboard._app import App
-    from pegboard._edition import Build, Edition, Library
+    from pegboard._build import Build
+    from pegboard._edition import Edition
+    from pegboard._library import Library
     from pegboard._loader import LoadedMod
     from pegboard._patience import Patience
     from pegboard._registry import Generation, Staged

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pegboard._discovery import reread
-from pegboard._edition import Library
+from pegboard._library import Library
 from pegboard._loader import placed, rebuilt_mod, refresh_finders
 from pegboard._plugins import PluginStage, PluginView, in_order, incompatibility
 from pegboard._reference import loading
@@ -27,8 +27,9 @@ from pegboard.errors import LoadError, PluginError
 
 if TYPE_CHECKING:
     from pegboard._app import App
+    from pegboard._build import Build
     from pegboard._discovery import ModCandidate, PluginCandidate
-    from pegboard._edition import Build, Edition
+    from pegboard._edition import Edition
     from pegboard._loader import LoadedMod
     from pegboard._patience import Patience
     from pegboard._registry import Generation, Staged

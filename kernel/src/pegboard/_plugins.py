@@ -25,7 +25,8 @@ from pegboard.hookspecs import API_VERSION
 if TYPE_CHECKING:
     from pegboard._app import App
     from pegboard._config import Config, Selection
-    from pegboard._edition import Edition, Library
+    from pegboard._edition import Edition
+    from pegboard._library import Library
 
 __all__ = [
     "ActivePlugin",

@@ -54,10 +54,13 @@ class Reloader:
     Attributes:
         hand_over: Has a new process take over from this one, where somebody can do that: for the
             plugins that cannot be replaced within a process.
+        page_script: Path of a script that shows in a page what became of each change; empty where
+            nobody watches files.
     """
 
     def __init__(self, app: App) -> None:
         self.hand_over: Callable[[], None] | None = None
+        self.page_script = ""
         self._app = app
         self._opened = anyio.Event()
         self._lock = anyio.Lock()

@@ -27,6 +27,9 @@ async def test_a_page_hears_of_mistakes_and_of_their_end(project):
                 told = json.loads(event.partition(b"data: ")[2])
                 assert (told["name"], told["outcome"]) == ("a", "rejected")
                 assert "a.py:1: SyntaxError" in told["reason"]
+                async with client.stream("GET", "/reload/events") as later:
+                    hello = await anext(aiter(later))
+                    assert hello == b": hello\n\n" + event
                 project.write("a.py", ANSWER.format(2))
                 while json.loads(event.partition(b"data: ")[2])["outcome"] == "rejected":
                     event = await anext(chunks)

@@ -19,6 +19,7 @@ from pegboard import Headers
 if TYPE_CHECKING:
     from anyio.streams.memory import MemoryObjectSendStream
 
+    from pegboard import App
     from pegboard.contracts.asgi import Receive, Scope, Send
     from pegboard.contracts.reload import Reloaded
 
@@ -44,29 +45,35 @@ place.style.cssText = "position:fixed;inset:auto 1rem 1rem;padding:.5rem 1rem;ba
   + "color:#fff;font:14px monospace;white-space:pre-wrap;z-index:99999";
 place.hidden = true;
 const broken = new Map();
-new EventSource("/reload/events").addEventListener("reloaded", (event) => {
+const source = new EventSource(new URL("events", import.meta.url));
+source.addEventListener("open", () => { broken.clear(); show(); }); // what is broken is said anew
+source.addEventListener("reloaded", (event) => {
   const outcome = JSON.parse(event.data);
   const name = `${outcome.kind} ${outcome.name}`;
   if (outcome.outcome === "rejected") broken.set(name, outcome.reason);
   else broken.delete(name);
+  show();
+  window.dispatchEvent(new CustomEvent("pegboard:reloaded", { detail: outcome }));
+});
+
+function show() {
   place.textContent = [...broken].map(([each, reason]) => `${each}: ${reason}`).join("\\n");
   place.hidden = broken.size === 0;
   if (!place.isConnected) document.body.append(place);
-  window.dispatchEvent(new CustomEvent("pegboard:reloaded", { detail: outcome }));
-});
+}
 """
 
 
 class News:
     """The pages of one app that want to know."""
 
-    def __init__(self, stopping: anyio.Event) -> None:
-        self._stopping = stopping
+    def __init__(self, app: App) -> None:
+        self._app = app
         self._pages: set[MemoryObjectSendStream[bytes]] = set()
 
     def tell(self, outcome: Reloaded) -> None:
         """Send an outcome to every page that is open."""
-        event = b"event: reloaded\ndata: " + msgspec.json.encode(outcome) + b"\n\n"
+        event = _event(outcome)
         for each in self._pages:
             with suppress(anyio.WouldBlock):
                 each.send_nowait(event)
@@ -89,15 +96,21 @@ class News:
         await _start(send, HTTPStatus.OK, b"text/event-stream")
         async with told, heard, anyio.create_task_group() as group:
             group.start_soon(_left, receive, group.cancel_scope)
-            group.start_soon(_set, self._stopping, group.cancel_scope)
+            group.start_soon(_set, self._app.stopping, group.cancel_scope)
             self._pages.add(told)
             try:
-                await _more(send, b": hello\n\n")
+                unserved = self._app.reloader.unserved()
+                broken = [_event(each) for each in unserved if each.generation]
+                await _more(send, b": hello\n\n" + b"".join(broken))
                 async for event in heard:
                     await _more(send, event)
             finally:
                 self._pages.discard(told)
         await send({"type": "http.response.body", "body": b""})
+
+
+def _event(outcome: Reloaded) -> bytes:
+    return b"event: reloaded\ndata: " + msgspec.json.encode(outcome) + b"\n\n"
 
 
 async def _left(receive: Receive, scope: anyio.CancelScope) -> None:

@@ -48,7 +48,8 @@ class HotReloadPlugin:
         from pegboard_hot_reload._watcher import Watcher  # watchfiles, where somebody wants it
 
         watcher = self._watchers[app] = Watcher(app, config)
-        self._news[app] = News(app.stopping)
+        self._news[app] = News(app)
+        app.reloader.page_script = f"{PREFIX}/client.js"
         try:
             async with anyio.create_task_group() as group:
                 await group.start(watcher.run, name="watching files")
@@ -58,6 +59,7 @@ class HotReloadPlugin:
         finally:
             gc.unfreeze()
             watcher.close()
+            app.reloader.page_script = ""
             del self._watchers[app], self._news[app]
 
     @hookimpl

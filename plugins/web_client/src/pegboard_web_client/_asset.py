@@ -21,6 +21,12 @@ PREFIX = "/pegboard"
 _SCRIPT = b"text/javascript; charset=utf-8"
 _TYPES = b"text/plain; charset=utf-8"
 
+_NEWS = """
+if (/^(localhost|127\\.0\\.0\\.1|\\[::1\\])$/.test(location.hostname)) {{
+  import(new URL("..{}", SOURCE)).catch(() => {{}}); // says what became of a saved file
+}}
+"""
+
 _EXPORTS = re.compile(r"^export (?:\{[^}]*\}|default TB);\n", re.MULTILINE)
 
 
@@ -67,12 +73,19 @@ def client_url(name: str = "pegboard.js") -> str:
 
 
 @cache
-def assets() -> Assets:
-    """Return the packaged files."""
+def assets(page_script: str = "") -> Assets:
+    """Return the packaged files.
+
+    Args:
+        page_script: Path of a module that the scripts import in pages of this machine, if any.
+    """
     module = _read("pegboard.js")
+    classic, news = _classic(module), _NEWS.format(page_script) if page_script else ""
     found = {
-        "pegboard.js": _asset(module, _SCRIPT),
-        "pegboard.classic.js": _asset(_classic(module), _SCRIPT),
+        "pegboard.js": _asset(module + news.replace("SOURCE", "import.meta.url"), _SCRIPT),
+        "pegboard.classic.js": _asset(
+            classic + news.replace("SOURCE", "document.currentScript.src"), _SCRIPT
+        ),
         "pegboard.d.ts": _asset(_read("pegboard.d.ts"), _TYPES),
     }
     digest = sha256("".join(asset.digest for asset in found.values()).encode()).hexdigest()

@@ -9,6 +9,7 @@ from pegboard import Headers
 from pegboard_web_client._asset import PREFIX, Asset, assets
 
 if TYPE_CHECKING:
+    from pegboard import App
     from pegboard.contracts.asgi import Receive, Scope, Send
 
 __all__ = ["serve_client"]
@@ -19,10 +20,14 @@ ASK_AGAIN = b"public, no-cache"
 _Head = list[tuple[bytes, bytes]]
 
 
-async def serve_client(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer a request for a file of the client: under its hash for ever, else with a validator."""
+async def serve_client(app: App, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer a request for a file of the client: under its hash for ever, else with a validator.
+
+    While files are watched, what has a validator shows on pages of this machine what became of a
+    change.
+    """
     del receive  # nothing that is served here takes a body
-    asset, keep = _find(scope["path"])
+    asset, keep = _find(scope["path"], app.reloader.page_script)
     if asset is None:
         await _answer(send, HTTPStatus.NOT_FOUND, [], b"there is no such file\n")
     elif scope["method"] not in {"GET", "HEAD"}:
@@ -32,12 +37,11 @@ async def serve_client(scope: Scope, receive: Receive, send: Send) -> None:
         await _send_asset(scope, send, asset, keep)
 
 
-def _find(path: str) -> tuple[Asset | None, bytes]:
+def _find(path: str, page_script: str) -> tuple[Asset | None, bytes]:
     found = assets()
-    for folder, keep in ((found.folder, FOREVER), (PREFIX, ASK_AGAIN)):
-        if path.startswith(f"{folder}/"):
-            return found.by_name.get(path[len(folder) + 1 :]), keep
-    return None, ASK_AGAIN
+    if path.startswith(f"{found.folder}/"):
+        return found.by_name.get(path[len(found.folder) + 1 :]), FOREVER
+    return assets(page_script).by_name.get(path.removeprefix(f"{PREFIX}/")), ASK_AGAIN
 
 
 async def _send_asset(scope: Scope, send: Send, asset: Asset, keep: bytes) -> None:

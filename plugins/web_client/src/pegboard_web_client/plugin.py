@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pegboard import hookimpl
@@ -29,7 +30,7 @@ class WebClientPlugin:
     @hookimpl
     def asgi_routes(self, app: App) -> list[Route]:
         """Serve `/pegboard/pegboard.js`, and the same under an address that never changes."""
-        return [Route(kind="http", prefix=PREFIX, asgi=serve_client)]
+        return [Route(kind="http", prefix=PREFIX, asgi=partial(serve_client, app))]
 
     @hookimpl
     def cli_commands(self) -> list[click.Command]:
