@@ -45,9 +45,6 @@ LOG_FILE = "private.access-log.data"
 export = get_app(MOD).tb
 
 
-# -- files ---------------------------------------------------------------------------------
-
-
 @export(api=True, api_methods=["POST"], request_as_kwarg=True)
 async def get_data(
     request: RequestData,
@@ -137,9 +134,6 @@ async def sync(request: RequestData) -> dict[str, Any]:
     return {"synced": count - len(pending), "pending": pending}
 
 
-# -- what mods keep for a user -------------------------------------------------------------
-
-
 @export(request_as_kwarg=True)
 async def get_mod_data(
     request: RequestData, source_mod: str, target_mod: str | None = None, key: str | None = None
@@ -191,9 +185,6 @@ async def set_mod_data(
 
     await _mod_file(request, target).aupdate(changed)
     return True
-
-
-# -- permissions ---------------------------------------------------------------------------
 
 
 @export(request_as_kwarg=True)
@@ -262,9 +253,6 @@ async def get_access_log(request: RequestData, limit: int = 50) -> list[dict[str
     """Return which mods have used what is kept for the user who calls, the last access first."""
     entries = (await _own_file(request, LOG_FILE).aload()).get("entries", type=list[dict[str, Any]])
     return (entries or [])[: -1 - max(0, min(limit, LOG_LENGTH)) : -1]
-
-
-# -- inside --------------------------------------------------------------------------------
 
 
 def _file(

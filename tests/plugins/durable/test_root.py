@@ -171,7 +171,8 @@ def test_a_link_swapped_in_between_is_never_followed(root: Root, outside: Path) 
                 suppress(OutsideRootError, FileNotFoundError, NotADirectoryError),
                 root.place("a") as place,
             ):
-                place.replace("secret", b"mine")
+                with place.replacing("secret", b"mine") as new:
+                    new.put()
                 assert place.read("secret") == b"mine"
     finally:
         stop.set()
@@ -338,12 +339,16 @@ def test_a_root_that_follows_nothing_refuses_links_that_stay_below_it(tmp_path: 
 
 def test_a_place_reads_and_writes_the_files_of_one_folder(root: Root) -> None:
     with root.place("a/b", make=True) as place:
-        place.replace("file", b"1", keep_as="file~")
+        with place.replacing("file", b"1") as new:
+            new.put(keep_as="file~")
         assert not place.has("file~")  # there was nothing before
-        place.replace("file", b"2", keep_as="file~")
-        assert (place.read("file"), place.read("file~")) == (b"2", b"1")
-        place.replace("file", b"3", mode=0o640, keep_as="file~")
-        assert (place.read("file"), place.read("file~")) == (b"3", b"2")
+        for number in (b"2", b"3"):
+            with place.replacing("file", number, mode=0o640) as new:
+                before = place.read("file")  # nothing is seen of it yet
+                new.put(keep_as="file~")
+            assert (place.read("file"), place.read("file~")) == (number, before)
+        with place.replacing("file", b"4"):
+            pass  # it is dropped
         with pytest.raises(FileNotFoundError):
             place.read("none")
         assert place.remove("file~")
@@ -362,5 +367,6 @@ def test_a_place_follows_no_link_and_opens_no_pipe(root: Root, outside: Path) ->
         for name in ("link", "pipe"):
             with pytest.raises(OutsideRootError):
                 place.read(name)
-        place.replace("link", b"new")  # in its place, and not through it
+        with place.replacing("link", b"new") as new:
+            new.put()  # in its place, and not through it
     assert (outside / "secret").read_bytes() == b"secret"

@@ -1,12 +1,13 @@
 """Who may do what: the table of document 000, cell by cell, in process and over HTTP."""
 
+from collections.abc import Mapping
 from functools import partial
 
 import anyio
 import pytest
 from anyio import to_thread
 
-from pegboard import Session, current_session
+from pegboard import App, Session, current_session
 from pegboard.contracts.storage import FileKey
 from pegboard.errors import AccessError, NotFoundError, UnauthorizedError
 from pegboard.testing import HttpClient
@@ -119,11 +120,16 @@ def test_files_of_a_user_in_the_data_of_a_mod_are_read_by_who_is_signed_in(scope
     else:
         readers, writers = f"{OWNER} other", OWNER
     for access, allowed in (("read", readers), ("write", writers)):
-        assert is_allowed(ASKERS[asker], scope, "alice", access) == (asker in allowed.split())
+        found = is_allowed(ASKERS[asker], key_of(scope, "alice"), access)
+        assert found == (asker in allowed.split())
+
+
+def key_of(scope: StorageScope, owner: str = "") -> FileKey:
+    return FileKey(scope=scope.value, owner=owner, mod="M", name="n.data")
 
 
 def test_a_refusal_is_the_same_whether_there_is_a_file_or_not():
-    key = FileKey(scope="user_private", owner="alice", mod="M", name="n.data")
+    key = key_of(StorageScope.USER_PRIVATE, "alice")
     with pytest.raises(UnauthorizedError, match="nobody signed in may not read"):
         check_access(UserContext.anonymous(), key, "read")
     with pytest.raises(AccessError, match="user 'bob' may not write"):
@@ -135,9 +141,10 @@ def test_no_session_of_a_user_makes_it_the_server_and_no_context_is_one_by_defau
     session = Session(user_id=user, level=1, validated=True, anonymous=False)
     context = UserContext.from_session(session)
     assert not context.is_server
-    assert not is_allowed(context, StorageScope.SERVER_SCOPE, "", "read")
-    assert not is_allowed(UserContext(), StorageScope.SERVER_SCOPE, "", "read")
-    assert not is_allowed(UserContext(user_id="alice"), StorageScope.USER_PRIVATE, "alice", "read")
+    servers, private = key_of(StorageScope.SERVER_SCOPE), key_of(StorageScope.USER_PRIVATE, "alice")
+    assert not is_allowed(context, servers, "read")
+    assert not is_allowed(UserContext(), servers, "read")
+    assert not is_allowed(UserContext(user_id="alice"), private, "read")
     assert user_of(session) == context
 
 
@@ -146,48 +153,54 @@ def test_a_level_alone_makes_nobody_known():
     assert UserContext.from_session(session) == UserContext.anonymous()
 
 
+def serve_acts(app: App, owner: str) -> None:
+    """Export what does something with a file of each scope, for who asks or for the server."""
+
+    @app.export(mod_name="M", api=True)
+    async def act(action: str, scope: str, *, for_itself: bool = False) -> str:
+        if for_itself:
+            set_current_context(UserContext.system())
+        whose = owner if scope.startswith("user_") else None
+        suffix = "config" if scope == "config" else "data"
+        fh = FileHandlerV2(f"web.{suffix}", name="M", scope=scope, owner=whose)
+        found = await {
+            "read": fh.aload,
+            "list": partial(alist_files, "M", scope, owner=whose),
+            "write": fh.asave,
+            "delete": fh.adelete_file,
+        }[action]()
+        if action == "list":
+            assert found == [fh.filename]
+        return current_session().user_id
+
+
 @on_each_backend
 @pytest.mark.anyio
 async def test_the_table_holds_over_http(storage_app, doorman):
     async with storage_app("transport_http", doorman) as app:
-
-        @app.export(mod_name="M", api=True)
-        async def act(action: str, scope: str, *, for_itself: bool = False) -> str:
-            if for_itself:
-                set_current_context(UserContext.system())
-            owner = "alice" if scope.startswith("user_") else None
-            suffix = "config" if scope == "config" else "data"
-            fh = FileHandlerV2(f"web.{suffix}", name="M", scope=scope, owner=owner)
-            found = await {
-                "read": fh.aload,
-                "list": partial(alist_files, "M", scope, owner=owner),
-                "write": fh.asave,
-                "delete": fh.adelete_file,
-            }[action]()
-            if action == "list":
-                assert found == [fh.filename]
-            return current_session().user_id
-
-        client = HttpClient(app)
-        for scope, (readers, writers) in TABLE.items():
-            for action in ("write", "read", "list", "delete"):
-                may = (readers if action in {"read", "list"} else writers).split()
-                for asker, headers in HEADERS.items():
-                    if action == "delete":  # there is something, whoever could not write it
-                        await ask(client, "write", scope, HEADERS["server"])
-                    status = await ask(client, action, scope, headers)
-                    refusal = 401 if asker == "anonymous" else 403
-                    known = "other" if asker == "pretender" else asker
-                    assert status == (200 if known in may else refusal), (scope, asker, action)
+        serve_acts(app, "alice")
+        await check_over_http(
+            {asker: HttpClient(app, headers=each) for asker, each in HEADERS.items()}
+        )
 
 
-async def ask(client, action, scope, headers):
-    answer = await client.post(
-        "/api/M/act",
-        json={"action": action, "scope": scope.value, "for_itself": headers is HEADERS["server"]},
-        headers=headers,
-    )
-    return answer.status
+async def check_over_http(clients: Mapping[str, HttpClient]) -> None:
+    """Let everybody try everything."""
+    for scope, (readers, writers) in TABLE.items():
+        for action in ("write", "read", "list", "delete"):
+            may = (readers if action in {"read", "list"} else writers).split()
+            for asker, client in clients.items():
+                if action == "delete":  # there is something, whoever could not write it
+                    await ask(clients["server"], "write", scope, for_itself=True)
+                status = await ask(client, action, scope, for_itself=asker == "server")
+                refusal = 401 if asker == "anonymous" else 403
+                known = "other" if asker == "pretender" else asker
+                assert status == (200 if known in may else refusal), (scope, asker, action)
+
+
+async def ask(client: HttpClient, action: str, scope: StorageScope, *, for_itself: bool) -> int:
+    what = {"action": action, "scope": scope.value, "for_itself": for_itself}
+    return (await client.post("/api/M/act", json=what)).status
 
 
 HEADERS = {

@@ -6,14 +6,13 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from pegboard_durable._error import OutsideRootError, translated, unsynced
+from pegboard_durable._error import OutsideRootError, translated
 from pegboard_durable._folder import Folder
-from pegboard_durable._replacement import created
-from pegboard_durable._temporary import Temporary
+from pegboard_durable._replacement import Replacement, created
 
 __all__ = ["Place"]
 
@@ -80,53 +79,23 @@ class Place:
             raise OutsideRootError(errno.EXDEV, f"{name} in {self.path} is no plain file")
         return fd, found.st_size
 
-    def replace(
-        self,
-        name: str,
-        data: bytes,
-        *,
-        aside: str | None = None,
-        keep_as: str | None = None,
-        mode: int = 0o600,
-    ) -> None:
-        """Give a file, new or old, this content and mode, in one step.
+    def replacing(
+        self, name: str, data: bytes, *, aside: str | None = None, mode: int = 0o600
+    ) -> Replacement:
+        """Begin to write the whole new content of a file, new or old; nothing is seen of it yet.
 
         Args:
             name: Its name.
-            data: Its whole new content.
+            data: Its new content.
             aside: Name that the content is written under first, for who holds a lock of the file:
                 a writer that dies leaves it, and the next one removes it. None for a new name,
                 which `Root.sweep` removes then.
-            keep_as: Second name that what is there before keeps, in the place of what had it.
-                Nothing is copied. A failure or death in between may leave nothing of that name.
             mode: Its new mode.
 
         Raises:
-            DurableError: If it cannot be written; the old content is there, unless the error's
-                `is_replaced` says otherwise.
+            DurableError: If it cannot be written.
         """
-        path = self._at(name)
-        with translated("write", path, effect="what was there before is unchanged"):
-            temporary = Temporary(self._folder, mode, name=aside)
-            try:
-                temporary.write(data)
-                if keep_as is not None:
-                    if self._durable:
-                        temporary.hasten()
-                    self._keep(name, keep_as)
-                temporary.settle(durable=self._durable)
-                self._folder.rename(temporary.name, name, self._folder)
-                temporary.keep()
-            finally:
-                temporary.close()
-        if self._durable:
-            with unsynced(path):
-                self._folder.sync()
-
-    def _keep(self, name: str, second: str) -> None:
-        self._folder.unlink(second)
-        with suppress(FileNotFoundError):  # there is nothing before
-            self._folder.link(name, second)
+        return Replacement(self._folder, name, data, aside=aside, mode=mode, durable=self._durable)
 
     def has(self, name: str) -> bool:
         """Whether there is anything of that name.

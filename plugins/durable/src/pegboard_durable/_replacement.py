@@ -6,18 +6,93 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import BinaryIO
+from contextlib import contextmanager, suppress
+from types import TracebackType
+from typing import BinaryIO, Self
 
 from pegboard_durable._error import OutsideRootError, translated, unsynced
 from pegboard_durable._folder import Folder
 from pegboard_durable._likeness import set_mode, take_likeness
 from pegboard_durable._temporary import Temporary
 
-__all__ = ["created", "replaced"]
+__all__ = ["Replacement", "created", "replaced"]
 
 _INTACT = "what was there before is unchanged"
 _ABSENT = "there is no such file"
+
+
+class Replacement:
+    """A content that is on its way to the device; a context manager that drops it unless it is put.
+
+    What its maker does until `put` costs nothing that the device would not take as well.
+
+    Args:
+        folder: Where the file lies.
+        name: Its name.
+        data: Its whole new content.
+        aside: Name to write it under first, which nobody else uses; None for a new one.
+        mode: Its new mode.
+        durable: Whether `put` returns only when a power cut cannot undo it.
+
+    Raises:
+        DurableError: If it cannot be written.
+    """
+
+    __slots__ = ("_durable", "_folder", "_name", "_path", "_temporary")
+
+    def __init__(
+        self, folder: Folder, name: str, data: bytes, *, aside: str | None, mode: int, durable: bool
+    ) -> None:
+        self._folder = folder
+        self._name = name
+        self._path = os.path.join(folder.path, name)
+        self._durable = durable
+        with translated("write", self._path, effect=_INTACT):
+            self._temporary = Temporary(folder, mode, name=aside)
+            try:
+                self._temporary.write(data)
+            except BaseException:
+                self._temporary.close()
+                raise
+        if durable:
+            self._temporary.hasten()
+
+    def put(self, *, keep_as: str | None = None) -> None:
+        """Put it in the place of what is there, in one step.
+
+        Args:
+            keep_as: Second name that what is there keeps, in the place of what had it. Nothing is
+                copied. A failure or death in between may leave nothing of that name.
+
+        Raises:
+            DurableError: If it cannot be written; the old content is there, unless the error's
+                `is_replaced` says otherwise.
+        """
+        with translated("write", self._path, effect=_INTACT):
+            if keep_as is not None:
+                self._keep(keep_as)
+            self._temporary.settle(durable=self._durable)
+            self._folder.rename(self._temporary.name, self._name, self._folder)
+            self._temporary.keep()
+        if self._durable:
+            with unsynced(self._path):
+                self._folder.sync()
+
+    def _keep(self, second: str) -> None:
+        self._folder.unlink(second)
+        with suppress(FileNotFoundError):  # there is nothing before
+            self._folder.link(self._name, second)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._temporary.close()
 
 
 @contextmanager

@@ -51,21 +51,21 @@ def _owner_or_mod(user: UserContext, owner: str) -> bool:
     return not owner or _owner_only(user, owner)
 
 
-_RULES: dict[StorageScope, tuple[_Rule, _Rule]] = {
-    StorageScope.CONFIG: (_anyone, _anyone),
-    StorageScope.USER_PRIVATE: (_owner_only, _owner_only),
-    StorageScope.USER_PUBLIC: (_anyone, _owner_only),
-    StorageScope.PUBLIC_READ: (_anyone, _privileged),
-    StorageScope.PUBLIC_RW: (_anyone, _anyone),
-    StorageScope.SERVER_SCOPE: (_privileged, _privileged),
-    StorageScope.MOD_DATA: (_signed_in_or_mod, _owner_or_mod),
+_RULES: dict[str, tuple[_Rule, _Rule]] = {
+    StorageScope.CONFIG.value: (_anyone, _anyone),
+    StorageScope.USER_PRIVATE.value: (_owner_only, _owner_only),
+    StorageScope.USER_PUBLIC.value: (_anyone, _owner_only),
+    StorageScope.PUBLIC_READ.value: (_anyone, _privileged),
+    StorageScope.PUBLIC_RW.value: (_anyone, _anyone),
+    StorageScope.SERVER_SCOPE.value: (_privileged, _privileged),
+    StorageScope.MOD_DATA.value: (_signed_in_or_mod, _owner_or_mod),
 }
 
 
-def is_allowed(user: UserContext, scope: StorageScope, owner: str, access: Access) -> bool:
-    """Return whether a user may read, or write, the files of a scope and owner."""
-    read, write = _RULES[scope]
-    return (read if access == "read" else write)(user, owner)
+def is_allowed(user: UserContext, key: FileKey, access: Access) -> bool:
+    """Return whether a user may read, or write, a file; whether it is there plays no part."""
+    read, write = _RULES[key.scope]
+    return (read if access == "read" else write)(user, key.owner)
 
 
 def check_access(user: UserContext, key: FileKey, access: Access) -> None:
@@ -75,7 +75,7 @@ def check_access(user: UserContext, key: FileKey, access: Access) -> None:
         UnauthorizedError: If nobody is signed in and somebody would have to be.
         ForbiddenError: If the user may not.
     """
-    if is_allowed(user, StorageScope(key.scope), key.owner, access):
+    if is_allowed(user, key, access):
         return
     kind = ForbiddenError if user.is_authenticated else UnauthorizedError
     raise kind(f"{user} may not {access} {key}")

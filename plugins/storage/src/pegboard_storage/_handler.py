@@ -108,8 +108,6 @@ class FileHandlerV2(LegacyNames):
             raise FilenameError(f"files of scope {self.scope.value} have no owner")
         return FileKey(scope=self.scope.value, owner=owner or "", mod=self.name, name=self.filename)
 
-    # -- what it is ------------------------------------------------------------------------
-
     @property
     def key(self) -> FileKey:
         """The address of the file."""
@@ -142,8 +140,6 @@ class FileHandlerV2(LegacyNames):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.key}>"
-
-    # -- loading and saving ----------------------------------------------------------------
 
     def load(self) -> Self:
         """Read the file, and drop changes that were not saved; without a file it is empty.
@@ -224,8 +220,6 @@ class FileHandlerV2(LegacyNames):
         """
         self._document.restore(self._store("write"))
         return self
-
-    # -- values ----------------------------------------------------------------------------
 
     @overload
     def get(self, key: str, default: Any = None) -> Any: ...
@@ -338,8 +332,6 @@ class FileHandlerV2(LegacyNames):
     def __bool__(self) -> bool:
         return True  # also when it is empty: it is a file, and no dict
 
-    # -- with and async with ---------------------------------------------------------------
-
     def __enter__(self) -> Self:
         return self.load()
 
@@ -363,8 +355,6 @@ class FileHandlerV2(LegacyNames):
     ) -> None:
         if kind is None:
             await self.asave()
-
-    # -- asynchronously --------------------------------------------------------------------
 
     async def aload(self) -> Self:
         """Do as `load`."""
@@ -401,8 +391,6 @@ class FileHandlerV2(LegacyNames):
     async def arestore(self) -> Self:
         """Do as `restore`."""
         return await self._write(self.restore)
-
-    # -- inside ----------------------------------------------------------------------------
 
     def _check(self, access: Access) -> None:
         check_access(self.user, self.key, access)

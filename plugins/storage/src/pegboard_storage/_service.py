@@ -20,6 +20,8 @@ __all__ = ["Storage", "storage_of"]
 
 Ask = Callable[[FileKey | None, str], Store | None]
 
+_SEALED = frozenset(scope.value for scope, traits in SCOPES.items() if traits.is_sealed)
+
 
 class Storage:
     """Finds the store of a file.
@@ -61,8 +63,8 @@ class Storage:
             PluginError: If there is no such backend, or its plugin fails.
         """
         store = self.raw_store(backend, key)
-        needs_seal = SCOPES[StorageScope(key.scope)].is_sealed
-        return EncryptedStore(store, self.keys) if is_encrypted or needs_seal else store
+        is_sealed = is_encrypted or key.scope in _SEALED
+        return EncryptedStore(store, self.keys) if is_sealed else store
 
     def raw_store(self, backend: str, key: FileKey | None = None) -> Store:
         """Return the store of a backend as it is: what it keeps encrypted stays so.

@@ -234,8 +234,6 @@ class CloudStore(Store):
         """Close the connections to the service."""
         self._remote.close()
 
-    # -- while the service is there --------------------------------------------------------
-
     def _change(self, key: FileKey, write: Write) -> _Change:
         path = key.path
         with self._alone(path):
@@ -300,8 +298,6 @@ class CloudStore(Store):
             yield
         finally:
             lock.release()
-
-    # -- while it is away ------------------------------------------------------------------
 
     def _keep(self, outbox: Outbox, path: str, write: Write, *, is_sent: bool) -> _Change:
         """Let a write wait in the outbox."""

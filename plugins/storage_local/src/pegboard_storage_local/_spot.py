@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 
 from pegboard.contracts.storage import ABSENT, FileKey
@@ -70,25 +71,21 @@ class Spot:
             raise ConflictError(f"{self._key} was changed by somebody else: load it again")
         return current
 
-    def put(self, data: bytes, current: Record | None) -> str:
-        """Put a content in the place of the current one, keep that beside it; return the version.
+    def put(self, data: bytes, find: Callable[[], Record | None]) -> str:
+        """Put a content in the place of what `find` finds, keep that beside it; return the version.
+
+        It is called while the device takes the content already. What it raises leaves all as it is.
 
         Raises:
             OSError: If it cannot be written.
         """
-        record = record_of(self._path, data)
-        is_other = current is not None and current.version != record.version
-        keep_as = self._name + PREVIOUS if is_other else None
-        self._replace(record, keep_as)
-        return record.version
-
-    def put_back(self, before: Record) -> None:
-        """Put the content before the last write in place of a damaged one, which is not kept.
-
-        Raises:
-            OSError: If it cannot be written.
-        """
-        self._replace(before, None)
+        new = record_of(self._path, data)
+        aside = self._name + NEW
+        with self._place.replacing(self._name, new.raw, aside=aside, mode=_MODE) as replacement:
+            current = find()
+            is_other = current is not None and current.version != new.version
+            replacement.put(keep_as=self._name + PREVIOUS if is_other else None)
+        return new.version
 
     def remove(self) -> bool:
         """Remove everything; False where there was no file.
@@ -100,7 +97,3 @@ class Spot:
         with suppress(DurableError):  # some systems keep what is open: it stays, and is empty
             self._place.remove(self._name + LOCK)
         return was_there
-
-    def _replace(self, record: Record, keep_as: str | None) -> None:
-        aside = self._name + NEW
-        self._place.replace(self._name, record.raw, aside=aside, keep_as=keep_as, mode=_MODE)

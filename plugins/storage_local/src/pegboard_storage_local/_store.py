@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
 from typing import cast
@@ -83,7 +83,7 @@ class LocalStore(Store):
                 content is there, unless the message says otherwise.
         """
         with self._locked("write", key) as spot:
-            return Written(version=spot.put(data, spot.expect(expected_version)))
+            return Written(version=spot.put(data, partial(spot.expect, expected_version)))
 
     def delete(self, key: FileKey, *, expected_version: str | None = None) -> bool:
         """Remove the file and what is beside it; False where there was none.
@@ -138,7 +138,7 @@ class LocalStore(Store):
                 return None
             if not is_sound(entry):
                 raise CorruptError(f"the content of {key} before the last save is damaged as well")
-            spot.put_back(before)
+            spot.put(before.data, _nothing)  # what is damaged is not kept
             return entry
 
     def update(self, key: FileKey, change: Change) -> Entry | None:
@@ -154,7 +154,7 @@ class LocalStore(Store):
                 data = change(_entry(current))
             if data is None:
                 return _entry(current)
-            return Entry(data=data, version=spot.put(data, current))
+            return Entry(data=data, version=spot.put(data, lambda: current))
 
     def _read(self, key: FileKey, suffix: str = "") -> Entry | None:
         if not self._is_made():
@@ -187,6 +187,10 @@ class LocalStore(Store):
             Lock(place, name + LOCK, timeout=timeout),
         ):
             yield Spot(place, path, name, key)
+
+
+def _nothing() -> None:
+    return None
 
 
 def _entry(record: Record | None) -> Entry | None:
