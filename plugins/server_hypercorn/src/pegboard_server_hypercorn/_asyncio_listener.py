@@ -33,6 +33,9 @@ _DISCONNECT_GRACE = 0.2
 _CANCEL_GRACE = 1.0
 _CLOSE_GRACE = 10.0
 
+_UNPAUSED = 32_768
+"""Bytes that may wait in a socket's buffer before a writer has to: half of what asyncio allows."""
+
 
 async def serve(
     app: AppWrapper,
@@ -60,10 +63,45 @@ class _Context(EndingContext, WorkerContext):
 
 
 class _Connection(GuardedConnection, TCPServer):
+    """A connection that gathers what is sent in one turn of the loop.
+
+    Hypercorn hands on head, body and end of an answer one by one, and each is a system call.
+    """
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._gathered: list[bytes] = []
+        self._sending = 0
+
     async def protocol_send(self, event: Event) -> None:
         if not isinstance(event, RawData):
             await super().protocol_send(event)
-            return
+        elif not self._gather(event.data):
+            self._write_gathered()
+            self._sending += 1
+            try:
+                await self._send_in_time(event)
+            finally:
+                self._sending -= 1
+
+    def _gather(self, data: bytes) -> bool:
+        """Take data to be sent in a moment, unless its sender may have to wait for the client."""
+        transport = self.writer.transport
+        waiting = transport.get_write_buffer_size() + sum(map(len, self._gathered))
+        if self._sending or transport.is_closing() or waiting + len(data) > _UNPAUSED:
+            return False
+        if not self._gathered:
+            self.loop.call_soon(self._write_gathered)
+        self._gathered.append(data)
+        return True
+
+    def _write_gathered(self) -> None:
+        if self._gathered:
+            data = b"".join(self._gathered)
+            self._gathered.clear()
+            self.writer.write(data)
+
+    async def _send_in_time(self, event: RawData) -> None:
         try:
             async with asyncio.timeout(self.config.send_timeout):
                 await super().protocol_send(event)
@@ -71,7 +109,12 @@ class _Connection(GuardedConnection, TCPServer):
             self.writer.transport.abort()
             await self.protocol.handle(Closed())
 
+    async def _initiate_server_close(self) -> None:
+        self._write_gathered()
+        await super()._initiate_server_close()
+
     async def _close(self) -> None:
+        self._write_gathered()
         # A client that reads nothing would keep the rest of its answer, and the socket, for ever.
         grace = 0.0 if is_given_up(self.protocol) else _CLOSE_GRACE
         limit = self.loop.call_later(grace, self.writer.transport.abort)

@@ -53,7 +53,9 @@ class BodyReader:
             ClientGoneError: If the client goes away before it is complete.
         """
         _check_length(fields, self.max_memory)
-        message = first or await self._first(receive)
+        message = first or await self._next_part(receive)
+        if message.get("more_body"):
+            message = await self.go_on(message, receive)
         if message["type"] == "http.request" and not message.get("more_body"):
             body: bytes = message.get("body", b"")
             if len(body) <= self.max_memory:
@@ -90,7 +92,20 @@ class BodyReader:
                 return
             message = None
 
-    async def _first(self, receive: Receive) -> Message:
+    async def go_on(self, first: Message, receive: Receive) -> Message:
+        """Return the first two messages as one: some servers send the end of a body by itself.
+
+        Raises:
+            SlowBodyError: If the second does not come.
+        """
+        second = await self._next_part(receive)
+        if second["type"] != "http.request":
+            return second
+        body, rest = first.get("body", b""), second.get("body", b"")
+        more = second.get("more_body", False)
+        return {"type": "http.request", "body": body + rest if rest else body, "more_body": more}
+
+    async def _next_part(self, receive: Receive) -> Message:
         try:
             return await self.silence.bound(receive)
         except TimeoutError as error:

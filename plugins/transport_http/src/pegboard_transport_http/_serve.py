@@ -39,7 +39,7 @@ def compile_serve(endpoint: Endpoint, *, as_events: bool) -> AsgiCallable:  # no
     access = app.access
     slot = app.registry.slot(export.address)
     check_head, small = transport.head.fields, transport.small
-    in_time = transport.body.silence.bound
+    in_time, go_on = transport.body.silence.bound, transport.body.go_on
     bind_export, decode, resumes = export.binding.bind, endpoint.decode, endpoint.resumes
     methods, max_fields, is_public = endpoint.accepted, settings.max_fields, export.public
     few_digits = len(str(transport.body.max_memory)) - 1  # of a length that is surely below
@@ -81,6 +81,8 @@ def compile_serve(endpoint: Endpoint, *, as_events: bool) -> AsgiCallable:  # no
                     and len(fields.get(b"content-length", _UNKNOWN)) <= few_digits
                 ):
                     message = await in_time(receive)
+                    if message.get("more_body"):
+                        message = await go_on(message, receive)
                     if slot.export is export and not message.get("more_body"):
                         try:
                             args, value = decode(message["body"])
