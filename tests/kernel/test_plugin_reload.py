@@ -344,6 +344,27 @@ async def test_a_mod_that_goes_with_a_plugin_is_named_and_comes_back_with_it(
         assert back == [("greeter", "loaded"), ("a", "loaded")]
 
 
+async def test_settings_of_a_plugin_that_is_uninstalled_are_named_before_the_next_start(
+    project, install_greeter, tmp_path, caplog
+):
+    install_greeter(
+        source="import msgspec\nfrom pegboard import hookimpl\n"
+        "class Settings(msgspec.Struct):\n    most: int = 1\n"
+        "class Plugin:\n    @hookimpl\n    def config_schema(self): return Settings\n"
+        "plugin = Plugin()\n"
+    )
+    with (project / "pegboard.toml").open("a") as manifest:
+        manifest.write("[plugins.greeter]\nmost = 2\n")
+    async with App("test", project=project, mods=[]) as app:
+        assert app.settings("greeter").most == 2
+        (info,) = (tmp_path / "site").glob("pegboard_greeter-*.dist-info")
+        (info / "entry_points.txt").unlink()
+        (outcome,) = await app.reloader.sync()
+        assert (outcome.name, outcome.outcome) == ("greeter", "removed")
+        assert "section plugins.greeter" in caplog.text
+        assert "nothing will start again" in caplog.text
+
+
 async def test_a_plugin_that_fails_as_it_comes_names_the_line_and_can_be_reloaded(
     project, install_greeter, caplog
 ):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -11,12 +12,16 @@ from pegboard._discovery import find_plugins
 from pegboard._plugin_order import in_order
 from pegboard._plugin_reload import Wanted
 from pegboard._plugins import why_not
+from pegboard.errors import ConfigError
 
 if TYPE_CHECKING:
     from pegboard._app import App
+    from pegboard._config import Config
     from pegboard._discovery import PluginCandidate
 
 __all__ = ["changes_of"]
+
+_logger = logging.getLogger("pegboard.reload")
 
 
 def changes_of(app: App) -> list[Wanted]:
@@ -29,8 +34,10 @@ def changes_of(app: App) -> list[Wanted]:
         ConfigError: If the manifest is wrong.
     """
     importlib.invalidate_caches()
-    app.config.reselect(load_config(app.project, overrides=app.overrides))
+    newer = load_config(app.project, overrides=app.overrides)
+    app.config.reselect(newer)
     installed = {each.name: each for each in find_plugins()}
+    _warn_of_sections(app, newer, installed)
     there = _allowed(app, installed)
     active = {name: each.candidate for name, each in app.plugins.active.items()}
     theirs = [each for each in active.values() if not each.unit]
@@ -61,6 +68,15 @@ def _allowed(app: App, installed: dict[str, PluginCandidate]) -> dict[str, Plugi
             app.plugins.status.note(candidate, *refusal)
     _forget(app, installed)
     return allowed
+
+
+def _warn_of_sections(app: App, config: Config, installed: Iterable[str]) -> None:
+    """Say now what would keep the app from starting again: settings of what is gone."""
+    theirs = [name for name, each in app.plugins.active.items() if not each.candidate.unit]
+    try:
+        config.check_plugins([*installed, *theirs])
+    except ConfigError as error:
+        _logger.warning("%s; without that, or without the section, nothing will start again", error)
 
 
 def _forget(app: App, installed: Iterable[str]) -> None:
