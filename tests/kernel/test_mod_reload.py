@@ -15,7 +15,7 @@ import pytest
 
 from pegboard import App, hookimpl
 from pegboard._cli.doctor import examine
-from pegboard._mod_reload import parts_of
+from pegboard._part import parts_of
 from pegboard._serving.control import controlled
 from pegboard.errors import NotFoundError, UnavailableError
 from pegboard.testing import retired

@@ -7,7 +7,6 @@ attributes, modules, exports wrapped anew, routes.
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import partial
 from importlib import import_module
@@ -22,6 +21,7 @@ from pegboard._library import Library
 from pegboard._loader import placed, rebuilt_mod, refresh_finders
 from pegboard._plugins import PluginStage, PluginView, in_order, incompatibility
 from pegboard._reference import loading
+from pegboard._wanted import Wanted, given_by, required_by
 from pegboard.contracts.reload import Outcome, Reloaded
 from pegboard.errors import LoadError, PluginError
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from pegboard._registry import Generation, Staged
     from pegboard.contracts.asgi import Route
 
-__all__ = ["PluginReload", "Wanted"]
+__all__ = ["PluginReload"]
 
 _logger = logging.getLogger("pegboard.reload")
 
@@ -44,34 +44,7 @@ NEEDS_RESTART = (
     "`pegboard serve`; elsewhere start anew"
 )
 
-_NAME = re.compile(r"[A-Za-z0-9._-]+")
-
 Retire = Callable[["Generation", Iterable["Edition"], Iterable["Generation"]], None]
-
-
-class Wanted(msgspec.Struct, frozen=True, kw_only=True):
-    """A change of the plugins of an app.
-
-    Attributes:
-        replaced: Those whose code is executed anew.
-        added: Those that were not active before.
-        removed: Names of those that will not be.
-    """
-
-    replaced: tuple[PluginCandidate, ...] = ()
-    added: tuple[PluginCandidate, ...] = ()
-    removed: tuple[str, ...] = ()
-
-    @property
-    def coming(self) -> tuple[PluginCandidate, ...]:
-        """All that are activated."""
-        return (*self.replaced, *self.added)
-
-    @property
-    def needs_restart(self) -> bool:
-        """Whether one of them cannot be replaced within a process."""
-        manifests = [each.manifest for each in self.replaced]
-        return any(each is not None and each.reload == "restart" for each in manifests)
 
 
 class PluginReload:
@@ -123,11 +96,11 @@ class PluginReload:
         active = {name: each.candidate for name, each in self._app.plugins.active.items()}
         found, more = set(names), set(names)
         while more:
-            given = {cap for name in more & active.keys() for cap in _given(active[name])}
+            given = {cap for name in more & active.keys() for cap in given_by(active[name])}
             more = {
                 name
                 for name, each in active.items()
-                if name not in found and not given.isdisjoint(_required(each))
+                if name not in found and not given.isdisjoint(required_by(each))
             }
             found |= more
         broken = self._broken()
@@ -414,29 +387,6 @@ def _object(candidate: PluginCandidate, library: Library, build: Build) -> Any:
     except AttributeError as error:
         msg = f"plugin {candidate.name}: {module} has no {attribute!r}"
         raise PluginError(msg) from error
-
-
-def _given(candidate: PluginCandidate) -> set[str]:
-    provides = candidate.manifest.provides if candidate.manifest else ()
-    return {candidate.name, candidate.distribution, *provides} - {""}
-
-
-def _required(candidate: PluginCandidate) -> set[str]:
-    requires = candidate.manifest.requires if candidate.manifest else ()
-    return {*requires, *_distributions(candidate.distribution)}
-
-
-def _distributions(distribution: str) -> set[str]:
-    """Return the names of the distributions that one requires."""
-    if not distribution:
-        return set()
-    from importlib.metadata import PackageNotFoundError, requires
-
-    try:
-        found = requires(distribution) or ()
-    except PackageNotFoundError:
-        return set()
-    return {_NAME.match(each)[0] for each in found}  # type: ignore[index]  # each begins with a name
 
 
 def _files(library: Library, units: Iterable[str]) -> set[Path]:

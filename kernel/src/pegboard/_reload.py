@@ -13,7 +13,8 @@ import anyio
 import msgspec
 from anyio import to_thread
 
-from pegboard._mod_reload import ModReload, Plan, Unfinished
+from pegboard._mod_reload import ModReload, Unfinished
+from pegboard._part import Plan
 from pegboard._patience import Kind, Patience
 from pegboard._plugin_reload import PluginReload
 from pegboard._retirement import Retired, RetiredReport, collect
@@ -250,8 +251,6 @@ class Reloader:
             )
         if not self._is_abandoned:  # else the plugins are about to go
             self._app.hooks.all("reloaded", app=self._app, outcome=outcome)
-
-    # -- what is replaced ------------------------------------------------------------------
 
     def _retire(
         self,

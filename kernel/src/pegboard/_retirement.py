@@ -173,9 +173,6 @@ def _track_one(instance: msgspec.Struct) -> None:
         ctypes.pythonapi.PyObject_GC_Track(ctypes.py_object(instance))
 
 
-# -- what a generation has defined ---------------------------------------------------------
-
-
 def _defined(modules: Iterable[ModuleType]) -> Iterator[tuple[str, Any]]:
     for module in modules:
         for value in list(vars(module).values()):
@@ -197,9 +194,6 @@ def _methods(kind: type) -> Iterator[tuple[str, Any]]:
 
 def _name(value: Any) -> str:
     return f"{value.__module__}.{value.__qualname__}"
-
-
-# -- who holds it --------------------------------------------------------------------------
 
 
 def _holders(alive: list[Any]) -> Iterator[str]:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from pegboard._config import load_config
 from pegboard._discovery import find_plugins
 from pegboard._plugin_order import in_order
-from pegboard._plugin_reload import Wanted
 from pegboard._plugins import why_not
+from pegboard._wanted import Wanted
 from pegboard.errors import ConfigError
 
 if TYPE_CHECKING:
