@@ -11,6 +11,7 @@ from pegboard._request import Request
 from pegboard.errors import InputError
 from pegboard_mods import user_data
 from pegboard_mods._user_policy import Grant, allowed, expiry, scope_named
+from tests.plugins.auth.conftest import CHEAP, make, signed_in
 from tests.servers.proxy import Proxy
 
 pytestmark = pytest.mark.anyio
@@ -41,6 +42,27 @@ def call(pegboard_app):
             yield call
 
     return opened
+
+
+async def test_a_client_says_the_path_in_the_query_or_in_the_body(pegboard_app):
+    plugins = ["auth", "transport_http", "storage", "storage_local"]
+    config = {"plugins": {"auth": CHEAP}}
+    async with pegboard_app(plugins=plugins, mods=[user_data], config=config) as app:
+        await make(app, "ada")
+        client = await signed_in(app, "ada")
+        await client.post("/api/user_data/set_data", query={"path": "a"}, json={"path": "x"})
+        sent = {"path": "b", "data": [1], "scope": "public"}
+        assert (await client.post("/api/user_data/set_data", json=sent)).status == 200
+        for said, found in (
+            ({"path": "a"}, {"path": "x"}),
+            ({"path": "b", "scope": "public"}, [1]),
+        ):
+            answer = await client.post("/api/user_data/get_data", json=said)
+            assert answer.result().get() == found
+        for body in ({"data": 1}, {"path": "c", "data": 1, "owner": "x"}, [1]):
+            answer = await client.post("/api/user_data/set_data", json=body)
+            assert answer.status == 400
+            assert "path= in the query" in answer.result().info.help_text
 
 
 async def test_a_user_keeps_files_that_nobody_else_sees(call):

@@ -64,15 +64,23 @@ async def get_data(
 @export(api=True, api_methods=["POST"], request_as_kwarg=True)
 async def set_data(
     request: RequestData,
-    path: str,
-    data: Any,
+    path: str = "",
+    data: Any = None,
     scope: str = "private",
     *,
     mod_name: str | None = None,
     content_type: str = "application/json",
     owner_id: str | None = None,
 ) -> dict[str, Any]:
-    """Put something at a path; 413 if it is too long, or one file too many."""
+    """Put something at a path; 413 if it is too long, or one file too many.
+
+    Over HTTP the path and the rest stand in the query and the body is what is put there, or the
+    body has them all as its members.
+    """
+    if not path:
+        sent = _sent(data)
+        path, data, scope, owner_id = sent.path, sent.data, sent.scope, sent.owner_id
+        mod_name, content_type = sent.mod_name, sent.content_type
     _user(request)
     encoded = msgspec.json.encode(data)
     if len(encoded) > MOST_BYTES:
@@ -253,6 +261,25 @@ async def get_access_log(request: RequestData, limit: int = 50) -> list[dict[str
     """Return which mods have used what is kept for the user who calls, the last access first."""
     entries = (await _own_file(request, LOG_FILE).aload()).get("entries", type=list[dict[str, Any]])
     return (entries or [])[: -1 - max(0, min(limit, LOG_LENGTH)) : -1]
+
+
+class _Sent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The arguments of `set_data` as the members of a body, which is `data` as a whole."""
+
+    path: str
+    data: Any
+    scope: str = "private"
+    mod_name: str | None = None
+    content_type: str = "application/json"
+    owner_id: str | None = None
+
+
+def _sent(body: Any) -> _Sent:
+    try:
+        return msgspec.convert(body, _Sent)
+    except msgspec.ValidationError as error:
+        msg = f"say where to put it, as path= in the query or as a member beside data: {error}"
+        raise InputError(msg) from error
 
 
 def _file(
