@@ -49,6 +49,9 @@ BROKEN_SECONDS = 0.1
 PAUSE_SECONDS = 0.05
 """From one save to the next, at least."""
 
+LONGEST_REHEARSAL = 0.5
+"""Seconds of a rehearsal at most: some programs take many to serve new code."""
+
 NO_VERSION = -1
 """What no program answers."""
 
@@ -348,7 +351,7 @@ class Load:
             await self._pause(number)
             if not hopeless:
                 await self._save(self._decoy, number, self.seen.rehearsed)
-                await self._renewal(NO_VERSION, self._took)
+                await self._renewal(NO_VERSION, min(self._took, LONGEST_REHEARSAL))
                 await self._pause(number)
 
     async def _save(self, file: Path, number: int, window: list[float]) -> None:
