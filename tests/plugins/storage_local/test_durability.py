@@ -120,6 +120,16 @@ def test_what_the_device_refuses_is_an_error_and_the_old_content_stays(store, ca
     assert not list(store._folder.rglob("*~new"))
 
 
+@pytest.mark.parametrize("call", ["write", "fsync"])
+def test_a_save_without_room_leaves_the_content_before_the_last_one(store, call):
+    store.write(KEY, b"one")
+    store.write(KEY, b"two")
+    full = OSError(errno.ENOSPC, "injected")
+    with pytest.raises(UnavailableError, match="unchanged"), fault.failing(call, 1, full):
+        store.write(KEY, b"three")
+    assert (store.read(KEY).data, store.previous(KEY).data) == (b"two", b"one")
+
+
 def test_each_flipped_bit_is_found_and_the_content_before_is_offered(store):
     store.write(KEY, b"before")
     store.write(KEY, b'{"a": 1}')

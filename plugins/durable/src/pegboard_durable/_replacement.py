@@ -69,9 +69,9 @@ class Replacement:
                 `is_replaced` says otherwise.
         """
         with translated("write", self._path, effect=_INTACT):
-            if keep_as is not None:
-                self._keep(keep_as)
             self._temporary.settle(durable=self._durable)
+            if keep_as is not None:  # only now is it certain that there is room for the new one
+                self._keep(keep_as)
             self._folder.rename(self._temporary.name, self._name, self._folder)
             self._temporary.keep()
         if self._durable:
