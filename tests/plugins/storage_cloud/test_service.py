@@ -58,6 +58,21 @@ def test_every_service_remembers_the_same_writes(open_remote: Callable[..., Remo
     assert remote.load("p") == state
 
 
+def test_a_repeated_write_is_answered_with_what_others_have_made_of_it(
+    open_remote: Callable[..., Remote],
+) -> None:
+    remote = open_remote()
+    remote.connect()
+    ours = Write(version=Writer().new_version(), data=b"ours", expected=None)
+    theirs = Write(version=Writer().new_version(), data=b"theirs", expected=ours.version)
+    remote.apply("p", ours)
+    present = remote.apply("p", theirs).frame
+    assert remote.apply("p", ours).frame == present
+    removal = Write(version=Writer().new_version(), data=None, expected=theirs.version)
+    remote.apply("p", removal)
+    assert remote.apply("p", ours).frame.data is None
+
+
 def test_a_bucket_that_is_not_there_is_named(s3_server: S3Server, tmp_path: Path) -> None:
     options = {"endpoint": s3_server.endpoint, "access_key_id": "a", "secret_access_key": "b"}
     access = S3Access(bucket="nowhere", options=options)

@@ -168,6 +168,7 @@ class RedisRemote:
 
         Raises:
             ConflictError: If the file has another version than expected.
+            CorruptError: If others have written since, and what is kept is not what they wrote.
             UnavailableError: If the server does not answer in time.
         """
         keys = [self._files + path, self._index]
@@ -177,7 +178,11 @@ class RedisRemote:
         if not made:
             raise conflict(path, write)
         replaced, version, before = rest
-        frame = Frame(version=version.decode(), data=write.data, ancestors=_split(before))
+        now = version.decode()
+        if now == write.version:
+            frame = Frame(version=now, data=write.data, ancestors=_split(before))
+        else:  # made earlier, and others have written since: what is there is theirs
+            frame = self.load(path) or Frame(version=now, data=None)
         return Applied(frame=frame, replaced=bool(replaced))
 
     def list(self, below: str, *, after: str, limit: int) -> PathPage:

@@ -151,8 +151,13 @@ class S3Remote:
             held = self._load(path, patience)
 
     def _present(self, path: str, write: Write, patience: Patience) -> Held | None:
-        """Return the present state, from memory where a refusal would tell if it is an old one."""
+        """Return the present state, from memory where a refusal would tell if it is an old one.
+
+        What was made already is no case for the memory: it has no content to answer with.
+        """
         known = self._memory.get(path) if self._keeps_conditions else None
+        if known is not None and is_made(known.frame, write):
+            return self._load(path, patience)
         if known is not None and write.expected in {None, known.frame.version}:
             return known
         if write.expected == ABSENT and self._keeps_conditions:
