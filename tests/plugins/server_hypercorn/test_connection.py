@@ -111,6 +111,24 @@ def test_a_stop_says_goodbye_to_http_2(backend):
 
 
 @BACKENDS
+@pytest.mark.parametrize("end", ["idle", "stop"])
+def test_the_end_of_an_idle_connection_is_said_to_http_2(backend, end):
+    server = HypercornServer(HypercornConfig(keep_alive=0.1 if end == "idle" else 60))
+    with running_server(server, backend, http2=True) as running:
+        client, connection = _connected(running)
+        connection.send_headers(1, _get("/"), end_stream=True)
+        client.send(connection.data_to_send())
+        seen = []
+        while not any(isinstance(each, StreamEnded) for each in seen):
+            seen += connection.receive_data(client.read_some())
+        if end == "stop":
+            running.begin_stop()
+        while data := client.read_some():
+            seen += connection.receive_data(data)
+        assert isinstance(seen[-1], ConnectionTerminated)
+
+
+@BACKENDS
 def test_an_open_websocket_is_pinged_and_one_that_ended_does_not_wait_for_the_next_ping(backend):
     server = HypercornServer(HypercornConfig(websocket_ping=0.05))
     with running_server(server, backend) as running:

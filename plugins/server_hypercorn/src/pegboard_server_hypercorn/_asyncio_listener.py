@@ -70,7 +70,7 @@ class _Connection(GuardedConnection, TCPServer):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self._gathered: list[bytes] = []
+        self._gathered = bytearray()
         self._sending = 0
 
     async def protocol_send(self, event: Event) -> None:
@@ -87,18 +87,18 @@ class _Connection(GuardedConnection, TCPServer):
     def _gather(self, data: bytes) -> bool:
         """Take data to be sent in a moment, unless its sender may have to wait for the client."""
         transport = self.writer.transport
-        waiting = transport.get_write_buffer_size() + sum(map(len, self._gathered))
+        waiting = transport.get_write_buffer_size() + len(self._gathered)
         if self._sending or transport.is_closing() or waiting + len(data) > _UNPAUSED:
             return False
         if not self._gathered:
             self.loop.call_soon(self._write_gathered)
-        self._gathered.append(data)
+        self._gathered += data
         return True
 
     def _write_gathered(self) -> None:
         if self._gathered:
-            data = b"".join(self._gathered)
-            self._gathered.clear()
+            # A transport may hold on to what it is given, so that the next turn needs its own.
+            data, self._gathered = self._gathered, bytearray()
             self.writer.write(data)
 
     async def _send_in_time(self, event: RawData) -> None:
@@ -109,9 +109,9 @@ class _Connection(GuardedConnection, TCPServer):
             self.writer.transport.abort()
             await self.protocol.handle(Closed())
 
-    async def _initiate_server_close(self) -> None:
-        self._write_gathered()
-        await super()._initiate_server_close()
+    async def say_goodbye(self) -> None:
+        await super().say_goodbye()
+        self._write_gathered()  # since the transport is closed next
 
     async def _close(self) -> None:
         self._write_gathered()

@@ -52,6 +52,10 @@ class GuardedConnection:
         bound_streams(wrapper)
         self._protocol = wrapper
 
+    async def say_goodbye(self) -> None:
+        """Send the last that the client hears before its idle connection is closed."""
+        await say_goodbye(self.protocol)
+
     async def _read_data(self) -> None:
         try:
             await super()._read_data()  # type: ignore[misc]  # Hypercorn's connection follows
@@ -60,5 +64,5 @@ class GuardedConnection:
         await release(self.protocol)
 
     async def _initiate_server_close(self) -> None:
-        await say_goodbye(self.protocol)
+        await self.say_goodbye()
         await super()._initiate_server_close()  # type: ignore[misc]  # the same
