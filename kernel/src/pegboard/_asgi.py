@@ -35,10 +35,8 @@ class AsgiApp:
         if scope.get("root_path"):
             scope = _below_root(scope)
         path, router = scope["path"], self._app.router
-        if kind == "http" and path in router.known:
-            await router.known[path](scope, receive, send)
-        else:
-            await router.find(kind, path)(scope, receive, send)
+        known = router.known.get(path) if kind == "http" else None
+        await (known or router.find(kind, path))(scope, receive, send)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
