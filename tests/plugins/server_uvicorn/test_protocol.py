@@ -237,12 +237,13 @@ class Answering(Probe):
 def answers(serve, monkeypatch):
     """Return a function that gives what a client gets for the messages of an application."""
 
-    def ask(*messages, method=b"GET"):
+    def ask(*messages, method=b"GET", version=b"1.1"):
         monkeypatch.setattr("pegboard.testing._running_server.Probe", Answering)
         monkeypatch.setattr(Answering, "messages", messages)
         with serve() as running:
             client = running.client()
-            client.send(method + b" /answer HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+            client.send(method + b" /answer HTTP/" + version + b"\r\nhost: a\r\n")
+            client.send(b"connection: close\r\n\r\n")
             return client.read_all()
 
     return ask
@@ -254,6 +255,67 @@ def head(*headers, status=200):
 
 def body(data, *, more=False):
     return {"type": "http.response.body", "body": data, "more_body": more}
+
+
+def test_http_1_0_gets_no_transfer_coding(answers):
+    answer = answers(head(), body(b"ab", more=True), body(b"c"), version=b"1.0")
+    assert b"transfer-encoding" not in answer
+    assert answer.endswith(b"\r\n\r\nabc")
+
+
+@pytest.mark.parametrize(
+    "second", [(b"content-length", b"5"), (b"transfer-encoding", b"gzip, chunked")]
+)
+def test_an_answer_whose_length_is_ambiguous_is_a_500(answers, second):
+    answer = answers(head((b"content-length", b"2"), second), body(b"ab"))
+    assert answer.startswith(b"HTTP/1.1 500")
+
+
+def test_a_client_that_waits_for_the_head_of_the_answer_gets_it(serve, monkeypatch):
+    class Early(Probe):
+        async def _early(self, receive, send):
+            await send(head((b"content-length", b"2")))
+            await send(body((await receive())["body"]))
+
+    monkeypatch.setattr("pegboard.testing._running_server.Probe", Early)
+    with serve() as running:
+        client = running.client()
+        client.send(b"POST /early HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\n")
+        client.send(b"content-length: 2\r\n\r\n")
+        assert client.read_until(b"\r\n\r\n").startswith(b"HTTP/1.1 200")
+        client.send(b"ab")
+        assert client.read(2) == b"ab"
+
+
+def test_a_broken_body_that_waits_its_turn_does_not_break_the_answer_before_it(serve, caplog):
+    broken = b"POST /echo HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\nnonsense\r\n"
+    with serve() as running:
+        client = running.client()
+        client.send(b"GET /slow HTTP/1.1\r\nhost: a\r\n\r\n")
+        assert running.probe.entered.wait(5)
+        client.send(REQUEST + broken)
+        assert running.get() == (200, b"hello")
+        running.portal.call(running.probe.release.set)
+        answer = client.read_all()
+    assert answer.count(b"HTTP/1.1 200") == answer.count(b"HTTP/1.1") == 2
+    assert answer.endswith(b"hello")
+    assert "Cannot call write" not in caplog.text
+
+
+def test_a_body_that_comes_after_its_answer_gets_no_second_one(serve, monkeypatch):
+    class Hasty(Probe):
+        async def _hasty(self, receive, send):
+            await send(head((b"content-length", b"4")))
+            await send(body(b"full"))
+
+    monkeypatch.setattr("pegboard.testing._running_server.Probe", Hasty)
+    with serve(header_timeout=0.2) as running:
+        client = running.client()
+        client.send(b"POST /hasty HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\n")
+        first = client.read_until(b"full")
+        client.send(b"1")
+        assert first.startswith(b"HTTP/1.1 200")
+        assert client.read_all() == b""
 
 
 def test_a_small_answer_leaves_in_one_piece(serve):

@@ -1,12 +1,13 @@
 """Waits that end in time, and those that do not."""
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import anyio
 import pytest
 
-from pegboard_transport_http._deadline import Deadline
+from pegboard_transport_http._deadline import Deadline, DeadlineError
 
 pytestmark = pytest.mark.anyio
 
@@ -106,6 +107,38 @@ async def test_nothing_looks_where_nothing_waits() -> None:
     with pytest.raises(TimeoutError):
         await deadline.bound(asyncio.Event().wait)
     deadline.close()
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_wait_that_keeps_its_cancellation_to_itself_leaves_nothing_of_it() -> None:
+    async def swallows() -> int:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            return 7
+        return 0
+
+    deadline = Deadline(0.01)
+    assert await deadline.bound(swallows) == 7
+    task = asyncio.current_task()
+    assert task is not None
+    assert not task.cancelling()
+    with pytest.raises(DeadlineError):
+        await deadline.bound(asyncio.Event().wait)
+
+
+def test_a_deadline_follows_to_another_event_loop() -> None:
+    deadline = Deadline(0.05)
+
+    async def never() -> None:
+        with anyio.fail_after(5), pytest.raises(DeadlineError):
+            await deadline.bound(asyncio.Event().wait)
+
+    async def at_once() -> None:
+        await deadline.bound(partial(asyncio.sleep, 0))
+
+    asyncio.run(at_once())
+    asyncio.run(never())
 
 
 async def test_an_object_that_is_no_coroutine_can_be_waited_for() -> None:

@@ -22,11 +22,14 @@ __all__ = ["Cycle"]
 HEADS = 512
 """Plain heads that are remembered: most answers differ in nothing but their body."""
 
-PLAIN = 2
-"""Headers of a plain head: the type and the length. More of them may be one client's secrets."""
+LONGEST = 100
+"""Bytes of the type in such a head."""
 
 TOGETHER = 65_536
 """Bytes of a body up to which it is worth a copy to send it together with its head."""
+
+_PLAIN = (b"content-type", b"content-length")
+"""Names of the headers of a plain head. Others may hold what belongs to one client."""
 
 
 class _Head(NamedTuple):
@@ -54,6 +57,7 @@ class Cycle(RequestResponseCycle):
 
     _held = b""
     _is_bodiless = False
+    _ends_by_closing = False
 
     async def send(self, message: Any) -> None:
         """Take a message of the application, once the client takes what was sent before.
@@ -83,6 +87,7 @@ class Cycle(RequestResponseCycle):
         if not (self.disconnected or self.response_complete):
             self.flow.resume_reading()
             if not self.message_event.is_set():
+                self._write_head()  # which tells a client that waits for it to go on
                 await self.message_event.wait()
             self.message_event.clear()
         if self.disconnected or self.response_complete:
@@ -105,8 +110,11 @@ class Cycle(RequestResponseCycle):
         self.chunked_encoding = head.is_chunked
         self._is_bodiless = self.scope["method"] == "HEAD" or status in {204, 304}
         if head.length is None and not head.is_chunked and not self._is_bodiless:
-            self.chunked_encoding = True
-            lines.append(b"transfer-encoding: chunked\r\n")
+            if self.scope["http_version"] == "1.0":  # which knows no transfer coding
+                self._ends_by_closing = True
+            else:
+                self.chunked_encoding = True
+                lines.append(b"transfer-encoding: chunked\r\n")
         lines.append(b"\r\n")
         self.expected_content_length = head.length or 0
         if head.length is None or self._is_bodiless:
@@ -117,6 +125,8 @@ class Cycle(RequestResponseCycle):
     def _write(self, body: bytes, *, is_last: bool) -> None:
         if self._is_bodiless:
             self.expected_content_length = 0
+        elif self._ends_by_closing:
+            self.transport.write(body)
         elif self.chunked_encoding:
             chunk = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
             self.transport.write(chunk + b"0\r\n\r\n" if is_last else chunk)
@@ -130,11 +140,15 @@ class Cycle(RequestResponseCycle):
             self._end()
 
     def _write_plain(self, body: bytes) -> None:
+        if len(body) > TOGETHER:
+            self._write_head()
         held, self._held = self._held, b""
-        if held and len(body) > TOGETHER:
-            self.transport.write(held)
-            held = b""
         self.transport.write(held + body if held else body)
+
+    def _write_head(self) -> None:
+        if self._held:
+            self.transport.write(self._held)
+            self._held = b""
 
     def _end(self) -> None:
         if self.expected_content_length:
@@ -161,13 +175,15 @@ def _head_of(headers: tuple[Any, ...]) -> _Head:
     """Return how headers travel, and remember it where that helps.
 
     Raises:
-        RuntimeError: If a name or value would break out of its line.
+        RuntimeError: If a name or value would break out of its line, or the length is ambiguous.
     """
-    if len(headers) <= PLAIN:
-        try:
-            return _plain_head(headers)
-        except TypeError:  # lists, which cannot be looked up
-            pass
+    if len(headers) == len(_PLAIN):
+        (first, kind), (second, _) = headers
+        if (first, second) == _PLAIN and len(kind) < LONGEST:
+            try:
+                return _plain_head(headers)
+            except TypeError:  # lists, which cannot be looked up
+                pass
     return _head(headers)
 
 
@@ -179,14 +195,20 @@ def _head(headers: tuple[Any, ...]) -> _Head:
             msg = f"invalid header {name!r}: {value!r}"
             raise RuntimeError(msg)
         name = name.lower()  # noqa: PLW2901 - as it travels
-        if name == b"content-length" and not is_chunked and length is None:
+        if name == b"content-length":
+            if length not in {None, int(value)}:
+                msg = "an answer with two lengths"
+                raise RuntimeError(msg)
             length = int(value)
-        elif name == b"transfer-encoding" and value.lower() == b"chunked":
-            is_chunked = True
+        elif name == b"transfer-encoding":
+            is_chunked = value.rstrip().lower().endswith(b"chunked")
         elif name == b"connection":
             closes |= b"close" in [token.strip().lower() for token in value.split(b",")]
         lines.append(b"%b: %b\r\n" % (name, value))
-    return _Head(b"".join(lines), None if is_chunked else length, is_chunked, closes)
+    if is_chunked and length is not None:
+        msg = "an answer with both a length and a transfer coding"
+        raise RuntimeError(msg)
+    return _Head(b"".join(lines), length, is_chunked, closes)
 
 
 _plain_head = lru_cache(maxsize=HEADS)(_head)

@@ -97,6 +97,7 @@ class GuardedProtocol(HttpToolsProtocol):
     _refusal = _BAD_REQUEST
     _is_refused = False
     _is_idle = False
+    _running: RequestResponseCycle
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -132,7 +133,8 @@ class GuardedProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         if self.pipeline:
-            self._start_asgi_task(*self.pipeline.pop())
+            self._running, app = self.pipeline.pop()
+            self._start_asgi_task(self._running, app)
         else:
             self._is_idle = True
         if self.pipeline:
@@ -206,6 +208,7 @@ class GuardedProtocol(HttpToolsProtocol):
         )
         self.cycle = cycle
         if before is None or before.response_complete:
+            self._running = cycle
             self._start_asgi_task(cycle, self.app)
         else:
             self.flow.pause_reading()
@@ -243,6 +246,11 @@ class GuardedProtocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """Answer what cannot be parsed or is refused, unless another answer is on its way."""
         cycle = self._cycle
+        if self.pipeline and cycle is not None and cycle.more_body:
+            # What is broken is never begun; those before it are answered, the last one closes.
+            self.pipeline.popleft()
+            cycle = self.cycle = self.pipeline[0][0] if self.pipeline else self._running
+            cycle.more_body = False
         if cycle is not None and not cycle.response_complete:
             if cycle.response_started or not cycle.more_body:
                 # Bytes after a request that is still being answered: an error sent now would be
@@ -282,7 +290,10 @@ class GuardedProtocol(HttpToolsProtocol):
         elif self._waiting_since is None:
             self._waiting_since = now
         elif now - self._waiting_since > self.head_timeout:
-            self._refuse(*_TIMEOUT)
+            if cycle is not None and cycle.more_body:  # answered before its body had come
+                self.transport.close()
+            else:
+                self._refuse(*_TIMEOUT)
 
     def _end_idle(self, now: float) -> None:
         if self._waiting_since is None:

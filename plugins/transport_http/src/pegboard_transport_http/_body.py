@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from pegboard.errors import TooLargeError
-from pegboard_transport_http._deadline import Deadline
+from pegboard_transport_http._deadline import Deadline, DeadlineError
 from pegboard_transport_http._refusal import ClientGoneError, SlowBodyError
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class BodyReader:
     async def _next_part(self, receive: Receive) -> Message:
         try:
             return await self.silence.bound(receive)
-        except TimeoutError as error:
+        except DeadlineError as error:
             raise too_slow(0) from error
 
     async def _next(self, receive: Receive, start: float, received: int) -> Message:

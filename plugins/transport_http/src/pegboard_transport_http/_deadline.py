@@ -16,12 +16,16 @@ import anyio
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Task, TimerHandle
 
-__all__ = ["Deadline"]
+__all__ = ["Deadline", "DeadlineError"]
 
 T = TypeVar("T")
 
 LOOKS = 8
 """How often a wait is looked at before it is ended: one too long by an eighth is not noticed."""
+
+
+class DeadlineError(TimeoutError):
+    """A wait was ended since it lasted too long."""
 
 
 class Deadline:
@@ -40,8 +44,8 @@ class Deadline:
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        self._begun: dict[Task[Any] | None, int] = {}
-        self._ended: set[Task[Any] | None] = set()
+        self._begun: dict[Task[Any], int] = {}
+        self._ended: set[Task[Any]] = set()
         self._look_count = 0
         self._loop: AbstractEventLoop | None = None
         self._timer: TimerHandle | None = None
@@ -50,23 +54,26 @@ class Deadline:
         """Return the result of `wait()`.
 
         Raises:
-            TimeoutError: If it takes longer; what was awaited is cancelled then.
+            DeadlineError: If it takes longer; what was awaited is cancelled then.
         """
-        if self._timer is None and not self._begin_to_look():
-            with anyio.fail_after(self.seconds):
-                return await wait()
-        task = current_task(self._loop)
+        task = None if self._timer is None else current_task(self._loop)
+        if task is None:
+            task = self._begin_to_look()
+            if task is None:
+                with anyio.move_on_after(self.seconds):
+                    return await wait()
+                raise DeadlineError
         self._begun[task] = self._look_count
         try:
             return await wait()
         except CancelledError as error:
-            if task in self._ended and task is not None and not task.uncancel():
-                raise TimeoutError from error
+            if task in self._ended and self._take_back(task):
+                raise DeadlineError from error
             raise
         finally:
             self._begun.pop(task, None)
-            if self._ended:
-                self._ended.discard(task)
+            if task in self._ended:  # and what was awaited has kept the cancellation to itself
+                self._take_back(task)
 
     def close(self) -> None:
         """Look no more: nothing waits."""
@@ -74,20 +81,28 @@ class Deadline:
             self._timer.cancel()
             self._timer = None
 
-    def _begin_to_look(self) -> bool:
-        """Set the timer, and return whether the event loop is one that has such."""
+    def _begin_to_look(self) -> Task[Any] | None:
+        """Set the timer, and return the running task; None on the event loop of another library."""
         try:
-            self._loop = get_running_loop()
-        except RuntimeError:  # that of another library
-            return False
-        self._timer = self._loop.call_later(self.seconds / LOOKS, self._look, self._loop)
-        return True
+            loop = get_running_loop()
+        except RuntimeError:
+            return None
+        self.close()  # the timer of a loop that runs no more
+        self._begun.clear()
+        self._loop = loop
+        self._timer = loop.call_later(self.seconds / LOOKS, self._look, loop)
+        return current_task(loop)
+
+    def _take_back(self, task: Task[Any]) -> bool:
+        """Take back that a task was cancelled, and return whether nobody else has done so."""
+        self._ended.discard(task)
+        return not task.uncancel()
 
     def _look(self, loop: AbstractEventLoop) -> None:
         """End the waits that have been there for long; look again only if there are any."""
         self._look_count += 1
         for task, begun in self._begun.items():
-            if self._look_count - begun > LOOKS and task is not None and task not in self._ended:
+            if self._look_count - begun > LOOKS and task not in self._ended:
                 self._ended.add(task)
                 task.cancel()
         self._timer = None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pegboard import CallContext, Connection, Export
 from pegboard.errors import InputError, MethodNotAllowedError, NotFoundError
 from pegboard_transport_http._body import too_slow
+from pegboard_transport_http._deadline import DeadlineError
 from pegboard_transport_http._input import Content, bind, compile_json, query_values
 from pegboard_transport_http._refusal import refusal
 from pegboard_transport_http._render import Response
@@ -149,7 +150,7 @@ class Endpoint:
         """Answer with what went wrong before there was an answer."""
         if isinstance(error, UnicodeDecodeError):  # of the query: whoever else decodes translates
             error = InputError("the query string is not UTF-8, percent-encoded")
-        elif isinstance(error, TimeoutError):  # of the body: a call's own is its result
+        elif isinstance(error, DeadlineError):
             error = too_slow(0)
         origin = self.export.origin
         await self.transport.refuse(

@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from pegboard.contracts.session import RESPONSE_HEADERS
+from pegboard_transport_http._deadline import DeadlineError
 from pegboard_transport_http._header import Header, guarded
 from pegboard_transport_http._refusal import ClientGoneError
 from pegboard_transport_http._render import ENVELOPE_TYPE, Response
@@ -100,7 +101,7 @@ class Exchange:
     async def _bounded(self, message: Message) -> None:
         try:
             await self._stall.bound(partial(self._send, message))
-        except TimeoutError as error:
+        except DeadlineError as error:
             await self._abort()
             raise StalledClientError from error
         except OSError as error:  # by ASGI 2.4: nobody is there to take it
