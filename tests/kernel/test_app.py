@@ -611,3 +611,20 @@ def test_a_request_can_be_copied_and_pickled():
     request = RequestData.moc()
     for other in (copy.copy(request), copy.deepcopy(request), pickle.loads(pickle.dumps(request))):
         assert other.to_dict() == request.to_dict()
+
+
+@pytest.mark.anyio
+async def test_only_text_names_an_export_of_a_mod():
+    class Odd:
+        def __str__(self):
+            return "f"
+
+    app = App("names", plugins=[], mods=[])
+
+    @app.export(mod_name="M")
+    def f():
+        return 1
+
+    async with app:
+        assert (await app.call("M", "f")).get() == 1
+        assert "there is no export M" in (await app.call("M", Odd())).info.help_text

@@ -153,7 +153,7 @@ class Config:
 
     def origin(self, name: str) -> str:
         """Return where a setting came from."""
-        found = [self.origins[each] for each in self.origins if each.startswith(name)]
+        found = [self.origins[each] for each in self.origins if each.startswith(f"{name}.")]
         return self.origins.get(name) or next(iter(found), "default")
 
     def check_plugins(self, names: Iterable[str]) -> None:

@@ -158,8 +158,10 @@ class Registry:
         address = target if isinstance(target, str) else ".".join(target)
         if address in self.table:
             return self.table[address], args
-        if isinstance(target, str) and args and f"{target}.{args[0]}" in self.table:
-            return self.table[f"{target}.{args[0]}"], args[1:]
+        if isinstance(target, str) and args and isinstance(args[0], str):
+            slot = self.table.get(f"{target}.{args[0]}")
+            if slot is not None:
+                return slot, args[1:]
         hint = did_you_mean(address, self.table)
         raise NotFoundError(f"there is no export {address}{hint}")
 

@@ -70,9 +70,10 @@ class Cycle(RequestResponseCycle):
         if self.disconnected:
             return
         kind = message["type"]
-        if not self.response_started and kind == "http.response.start":
+        has_begun = self.response_started or bool(self._held)
+        if not has_begun and kind == "http.response.start":
             self._start(message["status"], message.get("headers", ()))
-        elif self.response_started and not self.response_complete and kind == "http.response.body":
+        elif has_begun and not self.response_complete and kind == "http.response.body":
             self._write(message.get("body", b""), is_last=not message.get("more_body", False))
         else:
             state = "complete" if self.response_complete else "begun"
@@ -95,9 +96,13 @@ class Cycle(RequestResponseCycle):
         body, self.body = bytes(self.body), bytearray()
         return {"type": "http.request", "body": body, "more_body": self.more_body}
 
+    async def send_500_response(self) -> None:
+        """Answer that the application has failed, in place of a head that has not left yet."""
+        self._held = b""
+        await super().send_500_response()
+
     def _start(self, status: int, headers: Iterable[Any]) -> None:
         head = _head_of(tuple(headers))
-        self.response_started = True
         self.waiting_for_100_continue = False
         if self.access_log:
             self._log(status)
@@ -117,10 +122,9 @@ class Cycle(RequestResponseCycle):
                 lines.append(b"transfer-encoding: chunked\r\n")
         lines.append(b"\r\n")
         self.expected_content_length = head.length or 0
+        self._held = b"".join(lines)
         if head.length is None or self._is_bodiless:
-            self.transport.write(b"".join(lines))
-        else:
-            self._held = b"".join(lines)
+            self._write_head()
 
     def _write(self, body: bytes, *, is_last: bool) -> None:
         if self._is_bodiless:
@@ -143,10 +147,12 @@ class Cycle(RequestResponseCycle):
         if len(body) > TOGETHER:
             self._write_head()
         held, self._held = self._held, b""
+        self.response_started = True
         self.transport.write(held + body if held else body)
 
     def _write_head(self) -> None:
         if self._held:
+            self.response_started = True
             self.transport.write(self._held)
             self._held = b""
 
