@@ -7,7 +7,13 @@ import anyio
 import pytest
 from h2.config import H2Configuration
 from h2.connection import H2Connection
-from h2.events import ConnectionTerminated, DataReceived, StreamEnded, StreamReset
+from h2.events import (
+    ConnectionTerminated,
+    DataReceived,
+    ResponseReceived,
+    StreamEnded,
+    StreamReset,
+)
 from h2.settings import SettingCodes
 
 from pegboard.testing.server_suite import Probe, RunningServer, running_server
@@ -71,6 +77,51 @@ def test_an_http_2_client_that_takes_an_answer_slowly_gets_all_of_it(backend):
                 received = b"".join(e.data for e in events if isinstance(e, DataReceived))
             body += received
         assert body == b"hello"
+
+
+@BACKENDS
+@pytest.mark.parametrize("drip", [False, True])
+def test_a_download_waits_in_the_application_while_an_http_2_client_takes_little(backend, drip):
+    with running_server(HypercornServer(), backend, http2=True, send_timeout=0.8) as running:
+        client, connection = _connected(running)
+        connection.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: 0})
+        connection.send_headers(1, _get("/flood"), end_stream=True)
+        client.send(connection.data_to_send())
+        seen = []
+        while not any(isinstance(each, ResponseReceived) for each in seen):
+            seen += connection.receive_data(client.read_some())
+        for _ in range(10 if drip else 2):
+            time.sleep(0.1)  # what is measured is time: the client is slow
+            if drip:
+                connection.increment_flow_control_window(1, stream_id=1)
+                client.send(connection.data_to_send())
+                seen += connection.receive_data(client.read_some())
+        assert not any(isinstance(each, StreamReset) for each in seen)
+        assert running.probe.flooded < 1024 * 1024
+        while not drip and not any(isinstance(each, StreamReset) for each in seen):
+            seen += connection.receive_data(client.read_some())
+        running.begin_stop()
+
+
+@BACKENDS
+def test_an_http_2_stream_that_waits_for_another_one_is_not_the_fault_of_its_client(backend):
+    with running_server(HypercornServer(), backend, http2=True, send_timeout=0.5) as running:
+        client, connection = _connected(running)
+        connection.send_headers(1, _get("/flood"), end_stream=True)
+        connection.send_headers(3, _get("/"), end_stream=True, priority_depends_on=1)
+        client.send(connection.data_to_send())
+        body, end = b"", time.monotonic() + 1.3
+        while body != b"hello":
+            for event in connection.receive_data(client.read_some()):
+                assert not isinstance(event, StreamReset)
+                if isinstance(event, DataReceived):
+                    size = event.flow_controlled_length
+                    connection.acknowledge_received_data(size, event.stream_id)
+                    body += event.data if event.stream_id == 3 else b""
+            client.send(connection.data_to_send())
+            if time.monotonic() > end:
+                running.begin_stop()
+        assert running.probe.flooded
 
 
 class GivingUp(Probe):
