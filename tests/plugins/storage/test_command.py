@@ -15,6 +15,9 @@ from pegboard.testing.store_suite import file_key
 from pegboard_storage import FileHandler
 from pegboard_storage._command import storage
 from pegboard_storage._copy import Journal, copied_files
+from pegboard_storage._encryption import EncryptedStore
+from pegboard_storage._key_source import FileKeys, Keys
+from pegboard_storage._survey import resealed
 from pegboard_storage_local import LocalStore
 
 
@@ -148,6 +151,21 @@ def test_a_leaked_key_opens_nothing_any_more_when_earlier_contents_are_forgotten
         assert bytes.fromhex(first["id"]) not in path.read_bytes()
     assert bytes.fromhex(second["id"]) in before.read_bytes()
     assert "0 files were sealed" in pegboard(project, "keys", "rotate", "--resume", "--forget")
+
+
+def test_what_a_leaked_key_has_sealed_before_a_file_became_plain_is_forgotten(tmp_path):
+    store, keys = LocalStore(tmp_path / "files"), Keys(FileKeys(tmp_path / "keys"))
+    plain, damaged = file_key("plain.data"), file_key("damaged.data")
+    for key in (plain, damaged):
+        EncryptedStore(store, keys).write(key, b'{"secret": 1}')
+        store.write(key, b'{"plain": 1}')
+    damage((tmp_path / "files" / damaged.path).with_name("damaged.data~previous"))
+    keys.rotate()
+    found = list(resealed(store, keys, forget=True))
+    assert [each.state for each in found] == ["sound", "sound"]
+    for key in (plain, damaged):
+        assert store.read(key).data == b'{"plain": 1}'
+        assert store.previous(key) is None
 
 
 def test_a_copy_that_was_cut_off_goes_on_where_it_ended(tmp_path):

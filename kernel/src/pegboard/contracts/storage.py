@@ -281,6 +281,16 @@ class Store(Protocol):
         del key
         return None
 
+    def drop_previous(self, key: FileKey) -> None:
+        """Give up the content before the last write, and what a killed writer has left of its own.
+
+        The file stays as it is. A store that keeps neither has nothing to do.
+
+        Raises:
+            UnavailableError: If the store does not answer in time.
+        """
+        del key
+
     def mend(self, key: FileKey, is_sound: Callable[[Entry], bool]) -> Entry | None:
         """Put the content before the last write in place of a damaged one; return what is there.
 

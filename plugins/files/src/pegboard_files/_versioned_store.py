@@ -100,6 +100,14 @@ class VersionedStore(Store):
         """
         return self._store.previous(key)
 
+    def drop_previous(self, key: FileKey) -> None:
+        """Give up the content before the last write, as the store does; the versions stay.
+
+        Raises:
+            UnavailableError: If the store does not answer in time.
+        """
+        self._store.drop_previous(key)
+
     def mend(self, key: FileKey, is_sound: Callable[[Entry], bool]) -> Entry | None:
         """Put the content before the last write in place of a damaged one; return what is there.
 

@@ -97,6 +97,14 @@ class EncryptedStore(Store):
         """
         return self._opened(key, self._store.previous(key))
 
+    def drop_previous(self, key: FileKey) -> None:
+        """Give up the content before the last write, as the store does.
+
+        Raises:
+            UnavailableError: If the store does not answer in time.
+        """
+        self._store.drop_previous(key)
+
     def mend(self, key: FileKey, is_sound: Callable[[Entry], bool]) -> Entry | None:
         """Put the content before the last write in place of one that does not open.
 

@@ -107,14 +107,24 @@ def _resealed(
         if _key_id(store.read(key)) not in right:
             _seal_anew(sealing, key)
             state = "sealed"
-        if forget and _key_id(store.previous(key)) not in right:
-            _seal_anew(sealing, key)  # so that the content before is this one
-            state = "sealed"
+        if forget and not _is_before_right(store, key, right):
+            if _key_id(store.read(key)) is None:
+                store.drop_previous(key)  # it is not encrypted any more, and stays so
+            else:
+                _seal_anew(sealing, key)  # so that the content before is this one
+                state = "sealed"
     except ConfigError as error:
         return Finding(key=key, state="unreadable", reason=str(error))
     except (ConflictError, CorruptError) as error:
         return Finding(key=key, state="damaged", reason=str(error))
     return Finding(key=key, state=state)
+
+
+def _is_before_right(store: Store, key: FileKey, right: set[str | None]) -> bool:
+    try:
+        return _key_id(store.previous(key)) in right
+    except CorruptError:  # whatever it is, it was sealed before now
+        return False
 
 
 def _seal_anew(sealing: EncryptedStore, key: FileKey) -> None:

@@ -87,6 +87,14 @@ class Spot:
             replacement.put(keep_as=self._name + PREVIOUS if is_other else None)
         return new.version
 
+    def clear(self) -> None:
+        """Remove what lies beside the file.
+
+        Raises:
+            OSError: If it cannot be removed.
+        """
+        self._place.remove(self._name + NEW, self._name + PREVIOUS)
+
     def remove(self) -> bool:
         """Remove everything; False where there was no file.
 

@@ -121,6 +121,16 @@ class LocalStore(Store):
         """
         return self._read(key, PREVIOUS)
 
+    def drop_previous(self, key: FileKey) -> None:
+        """Remove what lies beside the file, under the lock.
+
+        Raises:
+            UnavailableError: If it cannot be removed, or somebody else writes for too long.
+        """
+        if self._is_there(key):
+            with self._locked("clean up", key) as spot:
+                spot.clear()
+
     def mend(self, key: FileKey, is_sound: Callable[[Entry], bool]) -> Entry | None:
         """Put the content before the last write in place of a damaged one, under the lock.
 
