@@ -67,6 +67,31 @@ def test_the_pause_doubles_up_to_the_longest() -> None:
     assert 3.2 <= pauses[2] <= pauses[3] / 0.8 <= 5.0
 
 
+def test_callers_that_fail_together_count_as_one() -> None:
+    clock = Clock()
+    breaker = Breaker(1.0, 60.0, clock=clock)
+    for _ in range(8):
+        breaker.failed()
+    assert 0.8 <= breaker.wait <= 1.0
+    clock.now += 1.0
+    assert breaker.admits()
+    for _ in range(8):
+        breaker.failed()
+    assert 1.6 <= breaker.wait <= 2.0
+
+
+def test_a_new_outage_right_after_a_success_has_a_pause_of_its_own() -> None:
+    clock = Clock()
+    breaker = broken(clock)
+    clock.now += 1.0
+    assert breaker.admits()
+    breaker.succeeded()
+    clock.now += 0.9
+    breaker.failed()
+    breaker.failed()
+    assert breaker.wait >= 0.8
+
+
 def test_a_success_lets_everyone_through_and_forgets() -> None:
     clock = Clock()
     breaker = broken(clock)

@@ -1,8 +1,9 @@
 """When to ask a service again that did not answer.
 
 Rules: after a few failures in a row nobody asks for a pause; then one caller may try. Its success
-lets everyone through, its failure doubles the pause. A caller that never reports back does not keep
-others from trying after another pause.
+lets everyone through, its failure doubles the pause. Callers that were under way together fail
+together, and count as one. A caller that never reports back does not keep others from trying after
+another pause.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ class Breaker:
         self._failures = 0
         self._pause = pause
         self._until = 0.0
+        self._is_tried = False
 
     @property
     def is_open(self) -> bool:
@@ -55,6 +57,7 @@ class Breaker:
             if self._clock() < self._until:
                 return False
             self._until = self._clock() + self._pause
+            self._is_tried = True
             return True
 
     def succeeded(self) -> None:
@@ -62,6 +65,8 @@ class Breaker:
         with self._lock:
             self._failures = 0
             self._pause = self._first
+            self._until = 0.0
+            self._is_tried = False
 
     def failed(self) -> None:
         """Note that it did not."""
@@ -69,6 +74,9 @@ class Breaker:
             self._failures += 1
             if not self.is_open:
                 return
+            if not self._is_tried and self._clock() < self._until:
+                return  # it was under way when the pause began
+            self._is_tried = False
             jitter = random.uniform(0.8, 1.0)  # noqa: S311 - so that processes do not come together
             self._until = self._clock() + self._pause * jitter
             self._pause = min(self._pause * 2, self._longest)
