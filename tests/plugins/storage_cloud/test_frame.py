@@ -4,7 +4,7 @@ import pytest
 
 from pegboard.errors import CorruptError
 from pegboard_storage_cloud._frame import REMOVED_SIZE, Frame, decode_frame, encode_frame
-from pegboard_storage_cloud._identity import REMEMBERED, Writer
+from pegboard_storage_cloud._identity import RECENT, REMEMBERED, Writer
 
 
 def frame(data: bytes | None, ancestors: int = 3) -> Frame:
@@ -44,15 +44,29 @@ def test_each_cut_is_seen() -> None:
 
 def test_a_state_remembers_the_last_write_of_each_writer_however_often_one_of_them_writes() -> None:
     busy = Writer()
-    lost = [Writer().new_version() for _ in range(REMEMBERED - 1)]
+    lost = [Writer().new_version() for _ in range(REMEMBERED - RECENT)]
     state = Frame(version=lost[0], data=b"")
     for version in lost[1:]:
         state = state.followed_by(version, b"")
-    for _ in range(1000):
-        state = state.followed_by(busy.new_version(), b"")
+    written = [busy.new_version() for _ in range(1000)]
+    for version in written:
+        state = state.followed_by(version, b"")
     assert all(state.contains(each) for each in lost)
     assert len(state.ancestors) == REMEMBERED
-    assert not state.contains(busy.new_version())
+    assert [state.contains(each) for each in written[-2 - RECENT :]] == [False] + [True] * (
+        RECENT + 1
+    )
+
+
+def test_however_many_processes_have_written_the_last_writes_are_remembered() -> None:
+    state = Frame(version=Writer().new_version(), data=b"")
+    for _ in range(3 * REMEMBERED):
+        state = state.followed_by(Writer().new_version(), b"")
+    writer = Writer()
+    versions = [writer.new_version() for _ in range(RECENT)]
+    for version in versions:
+        state = state.followed_by(version, b"")
+    assert all(state.contains(each) for each in versions)
 
 
 def test_earlier_writes_of_one_writer_are_remembered_while_there_is_room() -> None:

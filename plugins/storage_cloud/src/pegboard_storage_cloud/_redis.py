@@ -24,7 +24,7 @@ from redis.retry import Retry
 
 from pegboard.errors import ConfigError, CorruptError, UnavailableError
 from pegboard_storage_cloud._frame import Frame, digest_of
-from pegboard_storage_cloud._identity import ID, REMEMBERED, WRITER
+from pegboard_storage_cloud._identity import ID, RECENT, REMEMBERED, WRITER
 from pegboard_storage_cloud._lineage import conflict
 from pegboard_storage_cloud._patience import REQUEST_SHARE, Patience
 from pegboard_storage_cloud._remote import Applied, PathPage, Write
@@ -49,7 +49,7 @@ local known = now .. before
 for at = 1, #known, {ID} do
     if string.sub(known, at, at + {ID - 1}) == ARGV[1] then return {{1, 1, now, before}} end
     local writer = string.sub(known, at, at + {WRITER - 1})
-    if seen[writer] then spare = at end
+    if at > {ID * RECENT} and seen[writer] then spare = at end
     seen[writer] = true
 end
 if ARGV[2] == 'is' then
