@@ -114,6 +114,38 @@ async def test_code_whose_source_is_written_while_it_is_executed_does_not_serve(
         assert await value(app, "a.f") == 3
 
 
+async def test_a_change_that_was_dropped_comes_live_with_the_next_one(app, write):
+    shared = write("_shared.py", "WORD = 'shared 1'")
+    own = write("a.py", "from ._shared import WORD\n@export()\ndef f(): return f'{WORD}, a 1'")
+    async with app:
+        write("_shared.py", "WORD = 'shared 2'")
+        assert await app.reloader.follow([shared], unfinished=lambda path: path == own) == []
+        assert await value(app, "a.f") == "shared 1, a 1"
+        write("a.py", "from ._shared import WORD\n@export()\ndef f(): return f'{WORD}, a 2'")
+        await app.reloader.follow([own], unfinished=lambda _: False)
+        assert await value(app, "a.f") == "shared 2, a 2"
+        assert await app.reloader.follow([own]) == []
+
+
+async def test_a_mod_whose_file_is_being_made_anew_is_not_removed(app, write):
+    path = write("a.py", "@export()\ndef f(): return 1")
+    async with app:
+        path.unlink()
+
+        def is_there_again(_):
+            write("a.py", "@export()\ndef f(): return 2")
+            return False
+
+        assert await app.reloader.follow(None, unfinished=lambda each: each == path) == []
+        assert await app.reloader.follow(None, unfinished=is_there_again) == []
+        assert await value(app, "a.f") == 1
+        await app.reloader.follow([path], unfinished=lambda _: False)
+        assert await value(app, "a.f") == 2
+        path.unlink()
+        await app.reloader.follow([path], unfinished=lambda _: False)
+        assert list(app.registry.table) == []
+
+
 async def test_two_saves_of_one_size_at_one_time_are_both_seen(app, write):
     path = write("a.py", "@export()\ndef f(): return 0")
     async with app:

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from pegboard._discovery import PROJECT_PREFIX, ModCandidate
+from pegboard._halves import Unfinished, UnfinishedError, refuse_halves
 from pegboard._loader import rebuilt_mod, refresh_finders
 from pegboard._part import Part, Plan, parts_of, with_added
 from pegboard._reference import loading
@@ -28,9 +29,8 @@ if TYPE_CHECKING:
     from pegboard._patience import Patience
     from pegboard._registry import Generation, Staged
 
-__all__ = ["ModReload", "Unfinished"]
+__all__ = ["ModReload"]
 
-Unfinished = Callable[[Path], bool]
 Retire = Callable[["Generation", Iterable["Edition"]], None]
 
 
@@ -41,9 +41,13 @@ class ModReload:
         app: The app.
         retire: Takes each generation that was replaced, with the modules that went with it.
         patience: Bounds how long new code may take to begin.
+
+    Attributes:
+        dropped: Files of new code that was dropped without a word, as one was only half there.
     """
 
     def __init__(self, app: App, retire: Retire, patience: Patience) -> None:
+        self.dropped: set[Path] = set()
         self._app = app
         self._patience = patience
         self._retire = retire
@@ -176,7 +180,8 @@ class ModReload:
                 return [
                     each for one in smaller for each in await self._replace(one, begun, unfinished)
                 ]
-            if isinstance(error, _UnfinishedError):
+            if isinstance(error, UnfinishedError):
+                self.dropped |= _files(self._app.library, part)
                 return []
             return list(self._rejected(part, _reason(error)))
         except BaseException:
@@ -218,10 +223,6 @@ class ModReload:
         self._app.mods.status[name].rejected = ""
         number = self._app.mods.generations[name].number
         return Reloaded(kind="mod", name=name, outcome="mended", generation=number)
-
-
-class _UnfinishedError(Exception):
-    """A source was read while somebody was writing it."""
 
 
 class _Change:
@@ -284,19 +285,19 @@ class _Change:
             raise
 
     def _refuse_halves(self, build: Build) -> None:
-        """Make sure that all that was read is there to its end, and still what is there.
+        """Make sure that what comes is there to its end, and that what goes is gone.
 
         Raises:
-            _UnfinishedError: If a source is being written, or was written since it was read.
+            UnfinishedError: If somebody is writing a file, or has written it since it was read.
         """
-        is_half = self._unfinished
-        if is_half is None:
-            return
-        editions = build.fresh.values()
-        sources = [path for each in editions for path in each.sources]
-        sources += [each.path for each in self._part.coming if each.path is not None]
-        if any(map(is_half, sources)) or any(each.differs() for each in editions):
-            raise _UnfinishedError
+        known = self._app.mods.candidates()
+        going = [known[name] for name in self._part.removed if name in known]
+        paths = [each.path for each in (*self._part.coming, *going) if each.path is not None]
+        refuse_halves(build, self._unfinished, paths)
+        if self._unfinished is not None and going:
+            found = self._app.mods.found()
+            if any(each.name in found for each in going):  # who wrote it anew has ended meanwhile
+                raise UnfinishedError
 
     @property
     def _removed(self) -> list[Generation]:

@@ -13,7 +13,8 @@ import anyio
 import msgspec
 from anyio import to_thread
 
-from pegboard._mod_reload import ModReload, Unfinished
+from pegboard._halves import Unfinished
+from pegboard._mod_reload import ModReload
 from pegboard._part import Plan
 from pegboard._patience import Kind, Patience
 from pegboard._plugin_reload import PluginReload
@@ -69,6 +70,7 @@ class Reloader:
         self._mods = ModReload(app, self._retire, self._patience)
         self._plugins = PluginReload(app, self._retire, self._patience)
         self._is_closed = self._is_abandoned = False
+        self._due: set[Path] | None = set()
         self._retired: list[Retired] = []
         self._draining = 0
         self._sweeping = False
@@ -186,7 +188,8 @@ class Reloader:
         Args:
             paths: Files that may have changed; None looks at all of them.
             unfinished: Says, in a thread, whether a file is only half written; new code with such
-                a file is dropped without a word, to be followed later.
+                a file, or with one that was written since it was read, is dropped without a word.
+                The next call looks at the files of that code, too.
         """
         self.interrupt()
         return await self._locked(lambda: self._followed(paths, unfinished))
@@ -194,11 +197,16 @@ class Reloader:
     async def _followed(
         self, paths: Collection[Path] | None, unfinished: Unfinished | None
     ) -> list[Reloaded]:
-        changed, outcomes, plan = await to_thread.run_sync(self._looked, paths)
+        # What is dropped, or fails in the middle, is due until a further change brings it live.
+        due = self._due = None if paths is None or self._due is None else self._due.union(paths)
+        dropped = self._mods.dropped = set()
+        changed, outcomes, plan = await to_thread.run_sync(self._looked, due)
         if changed:
             outcomes += await self._replaced(changed)
-            plan = await to_thread.run_sync(self._mods.plan, paths)
-        return outcomes + await self._mods.run(plan, unfinished)
+            plan = await to_thread.run_sync(self._mods.plan, due)
+        outcomes += await self._mods.run(plan, unfinished)
+        self._due = dropped
+        return outcomes
 
     def _looked(self, paths: Collection[Path] | None) -> tuple[set[str], list[Reloaded], Plan]:
         """Look at everything in one go: each way to a thread and back costs time."""

@@ -1,8 +1,9 @@
 """Half a file is not code."""
 
+import subprocess
 import sys
 
-from pegboard_hot_reload._unfinished import is_being_written, is_blank, is_git_busy
+from pegboard_hot_reload._unfinished import git_locks, is_being_written, is_blank, is_git_busy
 
 
 def test_a_file_is_being_written_for_as_long_as_somebody_has_it_open_to_write(tmp_path):
@@ -33,7 +34,31 @@ def test_a_blank_file_is_one_that_is_there(tmp_path):
 
 def test_git_is_busy_while_it_holds_its_index(tmp_path):
     lock = tmp_path / ".git" / "index.lock"
-    assert not is_git_busy([tmp_path])
+    locks = git_locks([tmp_path / "mods", tmp_path])
+    assert not is_git_busy(locks)
     lock.parent.mkdir()
     lock.touch()
-    assert is_git_busy([tmp_path / "mods", tmp_path])
+    assert is_git_busy(locks)
+
+
+def test_git_is_busy_in_a_work_tree_of_its_own(tmp_path):
+    def git(*words, folder=tmp_path / "main"):
+        command = ["git", "-c", "user.name=a", "-c", "user.email=a@example.org", *words]
+        subprocess.run(command, cwd=folder, check=True, capture_output=True)
+
+    (tmp_path / "main").mkdir()
+    git("init", "-q")
+    git("commit", "-q", "--allow-empty", "-m", "nothing")
+    git("worktree", "add", "-q", str(tmp_path / "ünder"))
+    (lock,) = locks = git_locks([tmp_path / "ünder"])
+    assert not is_git_busy(locks)
+    git("checkout", "-q", "--detach", folder=tmp_path / "ünder")
+    assert lock.with_name("index").exists()
+    lock.touch()
+    assert is_git_busy(locks)
+    assert not is_git_busy(git_locks([tmp_path / "main"]))
+
+
+def test_what_git_has_not_written_is_no_reason_to_wait(tmp_path):
+    (tmp_path / ".git").write_bytes(b"\xff no such thing")
+    assert not is_git_busy(git_locks([tmp_path, tmp_path / "is not there"]))

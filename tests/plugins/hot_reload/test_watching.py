@@ -110,8 +110,9 @@ async def test_a_file_that_is_written_in_two_halves_is_read_once_it_is_whole(pro
             await anyio.sleep(0.05)  # what must not happen would happen now
             assert project.listener.outcomes == []
             file.write(ANSWER.format(2))
-        await reaches(project, app, 2)
+        await project.listener.until(lambda: project.listener.outcomes)
         assert [each.outcome for each in project.listener.outcomes] == ["reloaded"]
+        assert await answer(app) == 2
 
 
 async def test_a_burst_is_one_reload(project):
@@ -230,6 +231,36 @@ async def test_a_checkout_of_another_branch_is_one_reload(project):
         assert len(project.listener.outcomes) == FILES
 
 
+async def test_a_checkout_that_begins_while_files_are_looked_at_removes_nothing(
+    project, monkeypatch
+):
+    path, looked = project.write("a.py", ANSWER.format(1)), _watcher.Watcher._looked
+    lock = project.folder / ".git" / "index.lock"
+    lock.parent.mkdir()
+    begun, is_ready = anyio.Event(), []
+
+    async def look_and_begin(self, *what):
+        answer = await looked(self, *what)
+        if is_ready and not begun.is_set():
+            begun.set()
+            lock.touch()
+            path.unlink()
+        return answer
+
+    monkeypatch.setattr(_watcher.Watcher, "_looked", look_and_begin)
+    async with project.app() as app:
+        is_ready.append(True)
+        project.path("package").mkdir()  # so that all is looked at
+        await begun.wait()
+        await anyio.sleep(0.1)  # what must not happen would happen now
+        assert await answer(app) == 1
+        project.write("a.py", ANSWER.format(2))
+        lock.unlink()
+        await project.listener.until(lambda: project.listener.outcomes)
+        assert [each.outcome for each in project.listener.outcomes] == ["reloaded"]
+        assert await answer(app) == 2
+
+
 async def test_linux_tells_of_writers_that_close_and_of_files_that_are_moved(tmp_path):
     closings = _closing.Closings()
     try:
@@ -264,6 +295,6 @@ async def test_a_lock_that_a_crash_of_git_has_left_holds_nothing_up(tmp_path):
     lock = tmp_path / ".git" / "index.lock"
     lock.parent.mkdir()
     lock.write_text("")
-    assert is_git_busy([tmp_path])
+    assert is_git_busy([lock])
     os.utime(lock, (1.0, 1.0))
-    assert not is_git_busy([tmp_path])
+    assert not is_git_busy([lock])

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-__all__ = ["is_being_written", "is_blank", "is_git_busy"]
+__all__ = ["git_locks", "is_being_written", "is_blank", "is_git_busy"]
 
 F_SETSIG = 10
 """The number of this operation on Linux; Python has no name for it on some builds."""
@@ -55,9 +55,27 @@ def is_blank(path: Path) -> bool:
         return False
 
 
-def is_git_busy(folders: Iterable[Path]) -> bool:
-    """Whether git is changing the work tree that one of these folders is in."""
-    return any(_is_fresh(root / ".git" / "index.lock") for root in folders)
+def git_locks(folders: Iterable[Path]) -> list[Path]:
+    """Return what git holds while it changes the work trees that these folders are the roots of.
+
+    A work tree that was added to a repository, and a submodule, have a file that says where its
+    data is.
+    """
+    return [_git_data(folder / ".git") / "index.lock" for folder in folders]
+
+
+def is_git_busy(locks: Iterable[Path]) -> bool:
+    """Whether git holds one of these locks, which are those of `git_locks`."""
+    return any(map(_is_fresh, locks))
+
+
+def _git_data(entry: Path) -> Path:
+    """Return the folder with the data of a work tree, which is the entry itself or named in it."""
+    try:
+        label, _, path = entry.read_bytes().partition(b":")
+    except OSError:  # a folder, or nothing
+        return entry
+    return entry.parent / os.fsdecode(path.strip()) if label == b"gitdir" else entry
 
 
 def _is_fresh(lock: Path) -> bool:

@@ -16,7 +16,7 @@ from pegboard_hot_reload._burst import Burst, is_source
 from pegboard_hot_reload._closing import Closings
 from pegboard_hot_reload._installed import Installed, add_paths, is_installed, site_folders
 from pegboard_hot_reload._source import events
-from pegboard_hot_reload._unfinished import is_being_written, is_blank, is_git_busy
+from pegboard_hot_reload._unfinished import git_locks, is_being_written, is_blank, is_git_busy
 
 if TYPE_CHECKING:
     from anyio.abc import TaskStatus
@@ -67,6 +67,7 @@ class Watcher:
         self._installing = anyio.Event()
         self._stop = anyio.Event()
         self._closings: Closings | None = None
+        self._locks: list[Path] = []
         self._hangs_from = inf
         self._ended = False
 
@@ -177,22 +178,15 @@ class Watcher:
         while True:
             await self._woken.wait()
             self._woken = anyio.Event()
-            paths, is_open = await self._whole()
-            halves: set[Path] = set()
-
-            def is_half(path: Path, halves: set[Path] = halves) -> bool:
-                if is_being_written(path):
-                    halves.add(path)
-                return path in halves
-
+            paths, is_open, is_blocked = await self._whole()
+            # What has been waited for, and is still open, is taken as it is: its writer may never
+            # close it, and code must not be executed only to be dropped. So it is with git.
+            halves = _Halves(None if is_blocked else self._locks, ask_writers=not is_open)
             try:
-                # What has been waited for, and is still open, is taken as it is: its writer may
-                # never close it, and code must not be executed only to be dropped.
-                unfinished = None if is_open else is_half
                 self._hangs_from = anyio.current_time() + HANGS
-                await self._app.reloader.follow(self._known(paths), unfinished=unfinished)
-                if halves:
-                    self._note(paths | halves)
+                await self._app.reloader.follow(self._known(paths), unfinished=halves.has)
+                if halves.paths:
+                    self._note(paths | halves.paths)
             except Exception:
                 _logger.exception("a change could not be followed")
             finally:
@@ -222,14 +216,16 @@ class Watcher:
                 _logger.exception("what is installed could not be followed")
             self._stop.set()
 
-    async def _whole(self) -> tuple[set[Path], bool]:
+    async def _whole(self) -> tuple[set[Path], bool, bool]:
         """Wait until what has changed has changed entirely.
 
         Returns:
-            What has changed, and whether some of it is still being written after all the waiting.
+            What has changed, whether some of it is still being written after all the waiting, and
+            whether a tool still changes files.
         """
         now = anyio.current_time()
         burst = Burst(self._config, now, now, set())
+        self._locks = git_locks(self._roots)
         while True:
             changed, self._changed = self._changed, set()
             now = anyio.current_time()
@@ -239,7 +235,7 @@ class Watcher:
             unfinished, blocked = await self._looked(looked_at, changed)
             wait = burst.wait(now, unfinished=unfinished, blocked=blocked)
             if not wait and not self._changed:
-                return burst.paths, unfinished
+                return burst.paths, unfinished, blocked
             await anyio.sleep(wait)
 
     async def _looked(self, paths: set[Path], changed: set[Path]) -> tuple[bool, bool]:
@@ -247,7 +243,7 @@ class Watcher:
 
         def look() -> tuple[bool, bool]:
             unfinished = any(map(is_being_written, paths)) or any(map(is_blank, changed))
-            return unfinished, is_git_busy(self._roots)
+            return unfinished, is_git_busy(self._locks)
 
         return look() if len(paths) < self._config.burst_files else await to_thread.run_sync(look)
 
@@ -287,6 +283,29 @@ class _Watched(msgspec.Struct, frozen=True):
         flat = tuple(each for each in (app.project, *site_folders()) if each and each.is_dir())
         status = [each.stat() for each in (*deep, *flat)]
         return cls(deep, flat, tuple((each.st_dev, each.st_ino) for each in status))
+
+
+class _Halves:
+    """Finds out, while new code is built, which files are not there to their end.
+
+    Args:
+        locks: What git holds while it makes files anew; None if it is not asked.
+        ask_writers: Whether a file that somebody has open is such a one.
+
+    Attributes:
+        paths: Those files.
+    """
+
+    def __init__(self, locks: list[Path] | None, *, ask_writers: bool) -> None:
+        self.paths: set[Path] = set()
+        self._locks = locks or []
+        self._ask_writers = ask_writers
+
+    def has(self, path: Path) -> bool:
+        """Whether it is one of them."""
+        if is_git_busy(self._locks) or (self._ask_writers and is_being_written(path)):
+            self.paths.add(path)
+        return path in self.paths
 
 
 def _causes(error: BaseException) -> set[str]:
