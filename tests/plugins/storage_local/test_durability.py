@@ -20,6 +20,7 @@ from pegboard.contracts.storage import KeyRange, every_key
 from pegboard.errors import CorruptError, PegboardError, UnavailableError
 from pegboard.testing.store_suite import file_key
 from pegboard_storage_local import LocalStore
+from pegboard_storage_local._lock import Lock
 from scripts.environment import ROOT
 from tests import fault
 
@@ -275,6 +276,29 @@ for _ in range({count}):
     assert [writer.wait(60) for writer in writers] == [0] * 4
     assert LocalStore(folder).read(KEY).data == b"%d" % (4 * count)
     assert not list(folder.rglob("*~new"))
+
+
+@pytest.mark.parametrize("suffix", ["~new", "~previous"])
+def test_what_is_left_without_its_file_goes_with_a_removal(store, suffix):
+    store.write(KEY, b"one")
+    file = store._folder / KEY.path
+    left = file.with_name(file.name + suffix)
+    file.rename(left)  # as a writer leaves it that dies in its first save, or a power cut
+    assert store.read(KEY) is None
+    assert not store.delete(KEY)
+    assert list(file.parent.iterdir()) == []
+    assert not store.delete(KEY)
+
+
+def test_a_lock_ends_with_its_block_although_a_forked_process_has_its_file_open(store):
+    with store._root.place("", make=True) as place:
+        with Lock(place, "it~lock", timeout=0.1) as lock:
+            copy = os.dup(lock._fd)  # what a fork does with all that is open
+        try:
+            with Lock(place, "it~lock", timeout=0.1):
+                pass
+        finally:
+            os.close(copy)
 
 
 def test_what_a_dead_writer_has_left_goes_with_the_next_write_and_is_never_written_to(store):

@@ -58,7 +58,11 @@ class Lock:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        os.close(self._fd)  # which releases it, as does the end of the process
+        try:
+            if sys.platform != "win32":  # a process forked meanwhile has the file open as well
+                fcntl.flock(self._fd, fcntl.LOCK_UN)
+        finally:
+            os.close(self._fd)  # which releases it too, as does the end of the process
 
 
 def _acquired(place: Place, name: str, timeout: float) -> int:

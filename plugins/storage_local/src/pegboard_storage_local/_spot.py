@@ -36,6 +36,14 @@ class Spot:
         self._name = name
         self._key = key
 
+    def is_there(self) -> bool:
+        """Whether there is the file, or what a killed writer has left beside it.
+
+        Raises:
+            OSError: If that cannot be found out.
+        """
+        return any(self._place.has(self._name + suffix) for suffix in ("", NEW, PREVIOUS))
+
     def sound(self, suffix: str = "") -> Record | None:
         """Return what is there, None where nothing is.
 

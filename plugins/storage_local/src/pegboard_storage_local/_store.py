@@ -179,8 +179,17 @@ class LocalStore(Store):
                 return None
 
     def _is_there(self, key: FileKey) -> bool:
-        with _Translated("delete", key):
-            return self._is_made() and self._root.find(key.path) is not None
+        """Whether there is the file, or what is left of one."""
+        if not self._is_made():
+            return False
+        path = key.path
+        folder, _, name = path.rpartition("/")
+        with _Translated("look for", key):
+            try:
+                with self._root.place(folder) as place:
+                    return Spot(place, path, name, key).is_there()
+            except (FileNotFoundError, NotADirectoryError):
+                return False
 
     def _is_made(self) -> bool:
         """Whether there is a folder: whoever only looks makes none."""
