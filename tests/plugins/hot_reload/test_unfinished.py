@@ -3,7 +3,13 @@
 import subprocess
 import sys
 
-from pegboard_hot_reload._unfinished import git_locks, is_being_written, is_blank, is_git_busy
+from pegboard_hot_reload._unfinished import (
+    git_locks,
+    is_being_written,
+    is_blank,
+    is_git_busy,
+    is_missing,
+)
 
 
 def test_a_file_is_being_written_for_as_long_as_somebody_has_it_open_to_write(tmp_path):
@@ -30,6 +36,16 @@ def test_a_blank_file_is_one_that_is_there(tmp_path):
     assert is_blank(path)
     path.write_text("1")
     assert not is_blank(path)
+
+
+def test_what_cannot_be_looked_at_is_not_missing(tmp_path):
+    path = tmp_path / "a.py"
+    assert is_missing(path)
+    path.touch()
+    assert not is_missing(path)
+    assert is_missing(path / "b.py")
+    path.with_name("loop").symlink_to("loop")
+    assert not is_missing(path.with_name("loop"))
 
 
 def test_git_is_busy_while_it_holds_its_index(tmp_path):

@@ -208,6 +208,18 @@ async def test_a_folder_that_cannot_be_read_changes_nothing(project):
         await reaches(project, app, 2)
 
 
+async def test_a_save_that_moves_the_old_file_away_removes_nothing(project):
+    path = project.write("a.py", ANSWER.format(1))
+    async with project.app(quiet_ms=1000) as app:
+        await reaches(project, app, 1)
+        path.rename(path.with_name("a.py~"))
+        await anyio.sleep(0.1)  # what must not happen would happen now
+        project.write("a.py", ANSWER.format(2))
+        await project.listener.until(lambda: project.listener.outcomes)
+        assert [each.outcome for each in project.listener.outcomes] == ["reloaded"]
+        assert await answer(app) == 2
+
+
 async def test_a_checkout_of_another_branch_is_one_reload(project):
     def git(*words):
         command = ["git", "-c", "user.name=a", "-c", "user.email=a@example.org", *words]

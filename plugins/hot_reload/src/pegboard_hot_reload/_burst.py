@@ -57,19 +57,21 @@ class Burst(msgspec.Struct):
         self.paths.update(paths)
         self.latest = now
 
-    def wait(self, now: float, *, unfinished: bool, blocked: bool) -> float:
+    def wait(self, now: float, *, unfinished: bool, blocked: bool, gone: bool = False) -> float:
         """Return for how many seconds to wait before looking again; 0 if it is whole.
 
         Args:
             now: Seconds of the clock.
             unfinished: Whether one of the files is not written to its end.
             blocked: Whether a tool says that it is still changing files.
+            gone: Whether a file with loaded code is not there, as between the two steps of a save
+                that moves the old one away.
         """
         if now - self.begun >= self.config.longest_ms / 1000:
             return 0.0
         # What is put into a new folder at once may come without an event of its own.
         has_folder = any(path.suffix != ".py" for path in self.paths)
-        if blocked or has_folder or len(self.paths) >= self.config.burst_files:
+        if blocked or gone or has_folder or len(self.paths) >= self.config.burst_files:
             quiet = self.latest + self.config.quiet_ms / 1000 - now
             if blocked or quiet > 0:
                 return max(quiet, LOOK_AT_TOOL)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-__all__ = ["git_locks", "is_being_written", "is_blank", "is_git_busy"]
+__all__ = ["git_locks", "is_being_written", "is_blank", "is_git_busy", "is_missing"]
 
 F_SETSIG = 10
 """The number of this operation on Linux; Python has no name for it on some builds."""
@@ -53,6 +53,17 @@ def is_blank(path: Path) -> bool:
         return path.stat().st_size == 0
     except OSError:
         return False
+
+
+def is_missing(path: Path) -> bool:
+    """Whether there is no such file; one that cannot be looked at is no missing one."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def git_locks(folders: Iterable[Path]) -> list[Path]:

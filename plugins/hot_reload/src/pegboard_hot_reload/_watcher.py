@@ -16,7 +16,13 @@ from pegboard_hot_reload._burst import Burst, is_source
 from pegboard_hot_reload._closing import Closings
 from pegboard_hot_reload._installed import Installed, add_paths, is_installed, site_folders
 from pegboard_hot_reload._source import events
-from pegboard_hot_reload._unfinished import git_locks, is_being_written, is_blank, is_git_busy
+from pegboard_hot_reload._unfinished import (
+    git_locks,
+    is_being_written,
+    is_blank,
+    is_git_busy,
+    is_missing,
+)
 
 if TYPE_CHECKING:
     from anyio.abc import TaskStatus
@@ -178,10 +184,11 @@ class Watcher:
         while True:
             await self._woken.wait()
             self._woken = anyio.Event()
-            paths, is_open, is_blocked = await self._whole()
+            paths, is_open, is_blocked, gone = await self._whole()
             # What has been waited for, and is still open, is taken as it is: its writer may never
             # close it, and code must not be executed only to be dropped. So it is with git.
-            halves = _Halves(None if is_blocked else self._locks, ask_writers=not is_open)
+            locks = [] if is_blocked else self._locks
+            halves = _Halves(locks, gone, ask_writers=not is_open)
             try:
                 self._hangs_from = anyio.current_time() + HANGS
                 await self._app.reloader.follow(self._known(paths), unfinished=halves.has)
@@ -216,12 +223,12 @@ class Watcher:
                 _logger.exception("what is installed could not be followed")
             self._stop.set()
 
-    async def _whole(self) -> tuple[set[Path], bool, bool]:
+    async def _whole(self) -> tuple[set[Path], bool, bool, set[Path]]:
         """Wait until what has changed has changed entirely.
 
         Returns:
-            What has changed, whether some of it is still being written after all the waiting, and
-            whether a tool still changes files.
+            What has changed, whether some of it is still being written after all the waiting,
+            whether a tool still changes files, and which files are not there.
         """
         now = anyio.current_time()
         burst = Burst(self._config, now, now, set())
@@ -232,18 +239,20 @@ class Watcher:
             if changed:
                 burst.add(changed, now)
             looked_at = burst.paths or self._loaded()
-            unfinished, blocked = await self._looked(looked_at, changed)
-            wait = burst.wait(now, unfinished=unfinished, blocked=blocked)
+            unfinished, blocked, missing = await self._looked(looked_at, changed)
+            gone = bool(missing) and not missing.isdisjoint(self._loaded())
+            wait = burst.wait(now, unfinished=unfinished, blocked=blocked, gone=gone)
             if not wait and not self._changed:
-                return burst.paths, unfinished, blocked
+                return burst.paths, unfinished, blocked, missing
             await anyio.sleep(wait)
 
-    async def _looked(self, paths: set[Path], changed: set[Path]) -> tuple[bool, bool]:
-        """Return whether files are being written, and whether a tool is changing files."""
+    async def _looked(self, paths: set[Path], changed: set[Path]) -> tuple[bool, bool, set[Path]]:
+        """Return whether files are being written, a tool changes files, which are missing."""
 
-        def look() -> tuple[bool, bool]:
+        def look() -> tuple[bool, bool, set[Path]]:
             unfinished = any(map(is_being_written, paths)) or any(map(is_blank, changed))
-            return unfinished, is_git_busy(self._locks)
+            missing = {path for path in paths if is_missing(path)}
+            return unfinished, is_git_busy(self._locks), missing
 
         return look() if len(paths) < self._config.burst_files else await to_thread.run_sync(look)
 
@@ -289,21 +298,25 @@ class _Halves:
     """Finds out, while new code is built, which files are not there to their end.
 
     Args:
-        locks: What git holds while it makes files anew; None if it is not asked.
+        locks: What git holds while it makes files anew.
+        gone: Files that are known not to be there; others may be on their way.
         ask_writers: Whether a file that somebody has open is such a one.
 
     Attributes:
         paths: Those files.
     """
 
-    def __init__(self, locks: list[Path] | None, *, ask_writers: bool) -> None:
+    def __init__(self, locks: list[Path], gone: set[Path], *, ask_writers: bool) -> None:
         self.paths: set[Path] = set()
-        self._locks = locks or []
+        self._locks = locks
+        self._gone = gone
         self._ask_writers = ask_writers
 
     def has(self, path: Path) -> bool:
         """Whether it is one of them."""
-        if is_git_busy(self._locks) or (self._ask_writers and is_being_written(path)):
+        is_new = path not in self._gone and is_missing(path)
+        is_open = self._ask_writers and is_being_written(path)
+        if is_new or is_open or is_git_busy(self._locks):
             self.paths.add(path)
         return path in self.paths
 
