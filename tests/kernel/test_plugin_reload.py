@@ -160,6 +160,21 @@ async def test_a_failure_leaves_the_old_plugin_and_is_shown_until_it_is_mended(
         assert not app.plugins.status["greeter"].rejected
 
 
+async def test_half_a_plugin_does_not_serve_and_is_read_again(project, install_greeter):
+    path = install_greeter()
+    async with running(project) as app:
+        whole = install_greeter("goodbye").read_text()
+        half = whole.partition("    @hookimpl\n    def asgi_routes")[0] + "\nplugin = Plugin()\n"
+        for text in (half, half[:-10]):
+            path.write_text(text)
+            assert await app.reloader.follow([path], unfinished=path.__eq__) == []
+            assert await value(app, "a.f") == "hello, world"
+            assert not app.plugins.status["greeter"].rejected
+        path.write_text(whole)
+        assert [each.outcome for each in await app.reloader.follow([])] == ["reloaded"]
+        assert await value(app, "a.f") == "goodbye, world"
+
+
 async def test_a_call_ends_with_the_layers_that_it_began_with(project, install_greeter):
     install_greeter()
     (project / "mods" / "a.py").write_text(

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pegboard._discovery import reread
+from pegboard._halves import Unfinished, UnfinishedError, refuse_halves
 from pegboard._library import Library
 from pegboard._loader import placed, rebuilt_mod, refresh_finders
 from pegboard._plugins import PluginStage, PluginView, in_order, incompatibility
@@ -55,9 +56,13 @@ class PluginReload:
         retire: Takes each generation that is gone, its modules, and the generations of mods that
             were wrapped by it.
         patience: Bounds how long new code may take to begin.
+
+    Attributes:
+        dropped: Files of new code that was dropped without a word, as one was only half there.
     """
 
     def __init__(self, app: App, retire: Retire, patience: Patience) -> None:
+        self.dropped: set[Path] = set()
         self._app = app
         self._patience = patience
         self._retire = retire
@@ -118,13 +123,17 @@ class PluginReload:
         replaced = tuple(newer.get(each.name, each) for each in everyone)
         return msgspec.structs.replace(wanted, replaced=replaced)
 
-    async def run(self, wanted: Wanted) -> list[Reloaded]:
+    async def run(self, wanted: Wanted, unfinished: Unfinished | None = None) -> list[Reloaded]:
         """Change the plugins; what fails leaves all of them as they are."""
         begun = perf_counter()
-        change = _Change(self._app, wanted, self._patience)
+        change = _Change(self._app, wanted, unfinished, self._patience)
         try:
             await change.prepare()
             change.check()
+        except UnfinishedError:
+            await change.undo()
+            self.dropped |= _files(self._app.library, [each.unit for each in wanted.coming])
+            return []
         except (Exception, SystemExit) as error:  # noqa: BLE001 - of whatever kind, it is told
             await change.undo()
             return list(self._rejected(wanted, _reason(error, wanted)))
@@ -175,10 +184,13 @@ class PluginReload:
 class _Change:
     """A change on its way: prepared, and then committed or undone."""
 
-    def __init__(self, app: App, wanted: Wanted, patience: Patience) -> None:
+    def __init__(
+        self, app: App, wanted: Wanted, unfinished: Unfinished | None, patience: Patience
+    ) -> None:
         self._app = app
         self._patience = patience
         self._wanted = wanted
+        self._unfinished = unfinished
         self._build: Build | None = None
         self._stage = PluginStage(app, going={*wanted.removed, *(e.name for e in wanted.replaced)})
         self._view: PluginView | None = None
@@ -249,8 +261,13 @@ class _Change:
         refresh_finders({each.parent for each in files})
         library.prepare(files)
         with library.building({*units, *(each.module for each in mods)}) as build:
-            objects = {each.name: _object(each, library, build) for each in coming}
-            loaded = [rebuilt_mod(each, build) for each in mods]
+            try:
+                objects = {each.name: _object(each, library, build) for each in coming}
+                loaded = [rebuilt_mod(each, build) for each in mods]
+            except Exception:
+                refuse_halves(build, self._unfinished, files)  # which explain the failure
+                raise
+        refuse_halves(build, self._unfinished, files)
         return objects, loaded, build
 
     def _mods_of(self, library: Library, units: set[str]) -> list[ModCandidate]:

@@ -169,9 +169,11 @@ class Reloader:
         outcome = Reloaded(kind="plugin", name=name, outcome="restarting", generation=number)
         return [outcome]
 
-    async def _replaced(self, plugins: set[str]) -> list[Reloaded]:
+    async def _replaced(
+        self, plugins: set[str], unfinished: Unfinished | None = None
+    ) -> list[Reloaded]:
         wanted = await to_thread.run_sync(self._plugins.wanted, plugins)
-        return await self._plugins.run(wanted)
+        return await self._plugins.run(wanted, unfinished)
 
     def folders(self) -> set[Path]:
         """Return the folders whose files can be followed: of mods, and of editable packages."""
@@ -199,10 +201,10 @@ class Reloader:
     ) -> list[Reloaded]:
         # What is dropped, or fails in the middle, is due until a further change brings it live.
         due = self._due = None if paths is None or self._due is None else self._due.union(paths)
-        dropped = self._mods.dropped = set()
+        dropped = self._mods.dropped = self._plugins.dropped = set()
         changed, outcomes, plan = await to_thread.run_sync(self._looked, due)
         if changed:
-            outcomes += await self._replaced(changed)
+            outcomes += await self._replaced(changed, unfinished)
             plan = await to_thread.run_sync(self._mods.plan, due)
         outcomes += await self._mods.run(plan, unfinished)
         self._due = dropped
