@@ -23,17 +23,68 @@ from pegboard_server_hypercorn._guard import why_not
 BACKENDS = pytest.mark.parametrize("backend", ["asyncio", "uvloop", "trio"])
 
 
+class Http2Client:
+    """A client that takes as much as it says, and keeps what it has seen.
+
+    Args:
+        running: The server.
+        window: Bytes of each answer that it takes before it says that it takes more.
+    """
+
+    def __init__(self, running: RunningServer, *, window: int | None = None) -> None:
+        self.connection = H2Connection(H2Configuration(client_side=True))
+        self.connection.initiate_connection()
+        self.seen: list = []
+        self._client = running.client()
+        if window is not None:
+            self.connection.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: window})
+
+    def get(self, path, stream=1, **options):
+        fields = [(":method", "GET"), (":path", path), (":scheme", "http"), (":authority", "a")]
+        self.connection.send_headers(stream, fields, end_stream=True, **options)
+        self.send()
+
+    def send(self):
+        self._client.send(self.connection.data_to_send())
+
+    def take(self, size):
+        self.connection.increment_flow_control_window(size, stream_id=1)
+        self.send()
+
+    def read(self):
+        """Return what has happened next; the connection has to be there."""
+        data = self._client.read_some()
+        assert data, f"the connection has ended, after {self.seen}"
+        events = self.connection.receive_data(data)
+        self.seen += events
+        return events
+
+    def read_until(self, kind, stream=1):
+        while not self.has_seen(kind, stream):
+            self.read()
+
+    def read_all(self):
+        for data in iter(self._client.read_some, b""):
+            self.seen += self.connection.receive_data(data)
+
+    def has_seen(self, kind, stream=1):
+        return any(isinstance(each, kind) and each.stream_id == stream for each in self.seen)
+
+    @property
+    def body(self):
+        return b"".join(each.data for each in self.seen if isinstance(each, DataReceived))
+
+    def close(self):
+        self._client.close()
+
+
 @BACKENDS
 def test_an_http_2_client_that_goes_while_a_stream_is_blocked_leaves_nothing(backend):
     with running_server(HypercornServer(), backend, http2=True) as running:
         for _ in range(5):
-            client, connection = _connected(running)
-            connection.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: 10})
-            connection.send_headers(1, _get("/stream"), end_stream=True)
-            client.send(connection.data_to_send())
-            events = connection.receive_data(client.read_some())
-            while not any(isinstance(each, DataReceived) for each in events):
-                events = connection.receive_data(client.read_some())
+            client = Http2Client(running, window=10)
+            client.get("/stream")
+            client.read_until(DataReceived)
             client.close()
         running.begin_stop()
         assert running.ends_within(1.5)
@@ -42,83 +93,64 @@ def test_an_http_2_client_that_goes_while_a_stream_is_blocked_leaves_nothing(bac
 @BACKENDS
 def test_a_small_answer_that_an_http_2_client_does_not_take_is_given_up(backend):
     with running_server(HypercornServer(), backend, http2=True, send_timeout=0.3) as running:
-        client, connection = _connected(running)
-        connection.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: 0})
-        connection.send_headers(1, _get("/"), end_stream=True)
-        client.send(connection.data_to_send())
-        seen = []
-        while not any(isinstance(each, StreamReset) for each in seen):
-            seen += connection.receive_data(client.read_some())
-        assert not any(isinstance(each, DataReceived) for each in seen)
-        connection.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: 65_535})
-        connection.send_headers(3, _get("/"), end_stream=True)
-        client.send(connection.data_to_send())
-        while not any(isinstance(each, StreamEnded) and each.stream_id == 3 for each in seen):
-            seen += connection.receive_data(client.read_some())
+        client = Http2Client(running, window=0)
+        client.get("/")
+        client.read_until(StreamReset)
+        assert not client.body
+        client.connection.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: 65_535})
+        client.get("/", stream=3)
+        client.read_until(StreamEnded, stream=3)
         running.begin_stop()
         assert running.ends_within(1.5)
 
 
 @BACKENDS
 def test_an_http_2_client_that_takes_an_answer_slowly_gets_all_of_it(backend):
-    with running_server(HypercornServer(), backend, http2=True, send_timeout=0.5) as running:
-        client, connection = _connected(running)
-        connection.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: 0})
-        connection.send_headers(1, _get("/"), end_stream=True)
-        client.send(connection.data_to_send())
-        body = b""
-        for _ in b"hello":
-            time.sleep(0.2)  # what is measured is time: the client is slow
-            connection.increment_flow_control_window(1, stream_id=1)
-            client.send(connection.data_to_send())
-            received = b""
-            while not received:
-                events = connection.receive_data(client.read_some())
-                received = b"".join(e.data for e in events if isinstance(e, DataReceived))
-            body += received
-        assert body == b"hello"
+    with running_server(HypercornServer(), backend, http2=True, send_timeout=1.0) as running:
+        client = Http2Client(running, window=0)
+        client.get("/")
+        for count in range(1, 6):
+            time.sleep(0.25)  # what is measured is time: the client is slow
+            client.take(1)
+            while len(client.body) < count:
+                client.read()
+        assert client.body == b"hello"
 
 
 @BACKENDS
 @pytest.mark.parametrize("drip", [False, True])
 def test_a_download_waits_in_the_application_while_an_http_2_client_takes_little(backend, drip):
     with running_server(HypercornServer(), backend, http2=True, send_timeout=0.8) as running:
-        client, connection = _connected(running)
-        connection.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: 0})
-        connection.send_headers(1, _get("/flood"), end_stream=True)
-        client.send(connection.data_to_send())
-        seen = []
-        while not any(isinstance(each, ResponseReceived) for each in seen):
-            seen += connection.receive_data(client.read_some())
+        client = Http2Client(running, window=0)
+        client.get("/flood")
+        client.read_until(ResponseReceived)
         for _ in range(10 if drip else 2):
             time.sleep(0.1)  # what is measured is time: the client is slow
             if drip:
-                connection.increment_flow_control_window(1, stream_id=1)
-                client.send(connection.data_to_send())
-                seen += connection.receive_data(client.read_some())
-        assert not any(isinstance(each, StreamReset) for each in seen)
+                client.take(1)
+                client.read()
+        assert not client.has_seen(StreamReset)
         assert running.probe.flooded < 1024 * 1024
-        while not drip and not any(isinstance(each, StreamReset) for each in seen):
-            seen += connection.receive_data(client.read_some())
+        if not drip:
+            client.read_until(StreamReset)
         running.begin_stop()
 
 
 @BACKENDS
 def test_an_http_2_stream_that_waits_for_another_one_is_not_the_fault_of_its_client(backend):
     with running_server(HypercornServer(), backend, http2=True, send_timeout=0.5) as running:
-        client, connection = _connected(running)
-        connection.send_headers(1, _get("/flood"), end_stream=True)
-        connection.send_headers(3, _get("/"), end_stream=True, priority_depends_on=1)
-        client.send(connection.data_to_send())
-        body, end = b"", time.monotonic() + 1.3
-        while body != b"hello":
-            for event in connection.receive_data(client.read_some()):
+        client = Http2Client(running)
+        client.get("/flood")
+        client.get("/", stream=3, priority_depends_on=1)
+        end = time.monotonic() + 1.3
+        while not client.has_seen(StreamEnded, stream=3):
+            for event in client.read():
                 assert not isinstance(event, StreamReset)
                 if isinstance(event, DataReceived):
                     size = event.flow_controlled_length
-                    connection.acknowledge_received_data(size, event.stream_id)
-                    body += event.data if event.stream_id == 3 else b""
-            client.send(connection.data_to_send())
+                    client.connection.acknowledge_received_data(size, event.stream_id)
+            client.seen = [each for each in client.seen if isinstance(each, StreamEnded)]
+            client.send()
             if time.monotonic() > end:
                 running.begin_stop()
         assert running.probe.flooded
@@ -147,17 +179,13 @@ def test_a_download_that_was_given_up_does_not_hold_up_a_stop(backend, monkeypat
 @BACKENDS
 def test_a_stop_says_goodbye_to_http_2(backend):
     with running_server(HypercornServer(), backend, http2=True) as running:
-        client, connection = _connected(running)
-        connection.send_headers(1, _get("/events"), end_stream=True)
-        client.send(connection.data_to_send())
-        seen = []
-        while not any(isinstance(each, DataReceived) for each in seen):
-            seen += connection.receive_data(client.read_some())
+        client = Http2Client(running)
+        client.get("/events")
+        client.read_until(DataReceived)
         running.begin_stop()
-        while data := client.read_some():
-            seen += connection.receive_data(data)
-        assert any(isinstance(each, StreamEnded) for each in seen)
-        assert any(isinstance(each, ConnectionTerminated) for each in seen)
+        client.read_all()
+        assert client.has_seen(StreamEnded)
+        assert any(isinstance(each, ConnectionTerminated) for each in client.seen)
         assert running.ends_within(3)
 
 
@@ -166,17 +194,13 @@ def test_a_stop_says_goodbye_to_http_2(backend):
 def test_the_end_of_an_idle_connection_is_said_to_http_2(backend, end):
     server = HypercornServer(HypercornConfig(keep_alive=0.1 if end == "idle" else 60))
     with running_server(server, backend, http2=True) as running:
-        client, connection = _connected(running)
-        connection.send_headers(1, _get("/"), end_stream=True)
-        client.send(connection.data_to_send())
-        seen = []
-        while not any(isinstance(each, StreamEnded) for each in seen):
-            seen += connection.receive_data(client.read_some())
+        client = Http2Client(running)
+        client.get("/")
+        client.read_until(StreamEnded)
         if end == "stop":
             running.begin_stop()
-        while data := client.read_some():
-            seen += connection.receive_data(data)
-        assert isinstance(seen[-1], ConnectionTerminated)
+        client.read_all()
+        assert isinstance(client.seen[-1], ConnectionTerminated)
 
 
 @BACKENDS
@@ -224,14 +248,3 @@ def test_a_head_above_the_limit_is_a_431(backend):
 def test_which_requests_are_refused(method, headers, status):
     refusal = why_not(method, headers, 100)
     assert (refusal and refusal[0]) == status
-
-
-def _connected(running: RunningServer):
-    client = running.client()
-    connection = H2Connection(H2Configuration(client_side=True))
-    connection.initiate_connection()
-    return client, connection
-
-
-def _get(path):
-    return [(":method", "GET"), (":path", path), (":scheme", "http"), (":authority", "a")]
