@@ -560,7 +560,7 @@ async def test_new_code_that_does_not_end_is_named_with_its_line_and_delays_no_s
     gate = project / "gate"
     endless = f"import time, pathlib\nwhile not pathlib.Path({str(gate)!r}).exists():\n"
     path = write("a.py", "FINE = 1\n")
-    said, told = threading.Event(), []
+    said, told, turn = threading.Event(), [], sys.getswitchinterval()
 
     def tell(record):
         told.append(record.getMessage())
@@ -575,6 +575,7 @@ async def test_new_code_that_does_not_end_is_named_with_its_line_and_delays_no_s
             app.tasks.start_soon(app.reloader.follow, [path])
             await anyio.to_thread.run_sync(said.wait)
             assert re.search(r"a: its new code .* at \S+a\.py:\d+", told[0])
+            assert sys.getswitchinterval() == turn
             (stuck,) = app.reloader.stuck()
             assert (stuck.name, stuck.generation) == ("a", 1)
             assert re.search(r"executed for \d+ s; it is at \S+a\.py:\d+", stuck.reason)

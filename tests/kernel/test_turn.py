@@ -6,13 +6,13 @@ import anyio
 import pytest
 
 from pegboard import App
-from pegboard._turn import TURN, giving_way
+from pegboard._turn import TURN, ShortTurns
 
 
 def test_turns_are_short_in_the_outermost_block_and_what_they_were_after_it():
     before = sys.getswitchinterval()
-    with giving_way():
-        with giving_way():
+    with ShortTurns():
+        with ShortTurns():
             assert sys.getswitchinterval() == pytest.approx(TURN, rel=0.01)
         assert sys.getswitchinterval() == pytest.approx(TURN, rel=0.01)
     assert sys.getswitchinterval() == before
@@ -22,10 +22,20 @@ def test_turns_that_are_shorter_already_stay_so():
     before = sys.getswitchinterval()
     sys.setswitchinterval(0.0002)
     try:
-        with giving_way():
+        with ShortTurns():
             assert sys.getswitchinterval() == pytest.approx(0.0002, rel=0.01)
     finally:
         sys.setswitchinterval(before)
+
+
+def test_turns_end_once_and_in_any_order():
+    before = sys.getswitchinterval()
+    first, second = ShortTurns(), ShortTurns()
+    first.end()
+    first.end()
+    assert sys.getswitchinterval() == pytest.approx(TURN, rel=0.01)
+    second.end()
+    assert sys.getswitchinterval() == before
 
 
 @pytest.mark.anyio

@@ -16,7 +16,7 @@ from typing import Any, Generic, Literal, TypeVar, cast
 import anyio
 from anyio import to_thread
 
-from pegboard._turn import giving_way
+from pegboard._turn import ShortTurns
 from pegboard.errors import LoadError
 
 __all__ = ["Kind", "Patience"]
@@ -133,15 +133,18 @@ class _Execution(Generic[T]):
         context = copy_context()
         name = f"new code of {self._what}"
         self._thread = Thread(target=context.run, args=(self._run,), name=name, daemon=True)
-        self._thread.start()
-        try:
-            value, error = self._answers.get(timeout=LONGEST_QUIET)
-        except Empty:
-            text = (
-                "%s: its new code has been executed for %g s, and nothing is reloaded meanwhile%s"
-            )
-            _logger.warning(text, self._what, LONGEST_QUIET, self.place())
-            value, error = self._answers.get()
+        with ShortTurns() as turns:
+            self._thread.start()
+            try:
+                value, error = self._answers.get(timeout=LONGEST_QUIET)
+            except Empty:
+                turns.end()  # it may never end, and the process has other threads
+                text = (
+                    "%s: its new code has been executed for %g s, "
+                    "and nothing is reloaded meanwhile%s"
+                )
+                _logger.warning(text, self._what, LONGEST_QUIET, self.place())
+                value, error = self._answers.get()
         try:
             if error is not None:
                 raise error
@@ -159,9 +162,7 @@ class _Execution(Generic[T]):
         if work is None:
             return
         try:
-            with giving_way():
-                value = work()
-            self._answers.put((value, None))
+            self._answers.put((work(), None))
         except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
             self._answers.put((None, error))
 

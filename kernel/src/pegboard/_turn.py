@@ -3,35 +3,50 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from threading import Lock
+from types import TracebackType
+from typing import ClassVar, Self
 
-__all__ = ["giving_way"]
+__all__ = ["ShortTurns"]
 
 TURN = 0.0005
 """Seconds of one turn. Python's own 0.005 are what a whole reload takes: each request that comes
 meanwhile would wait for the end of it."""
 
-_lock = Lock()
-_before: list[float] = []
 
-
-@contextmanager
-def giving_way() -> Iterator[None]:
-    """Let other threads have their turn soon while this one computes in the block.
+class ShortTurns:
+    """Lets other threads have their turn soon, from its making until it ends.
 
     That is a setting of the process (`sys.setswitchinterval`). It is never made longer, and is what
-    it was when the last of such blocks has ended.
+    it was before the first of them when the last has ended. A context manager.
     """
-    with _lock:
-        _before.append(sys.getswitchinterval())
-        sys.setswitchinterval(min(TURN, _before[0]))
-    try:
-        yield
-    finally:
-        with _lock:
-            first = _before[0]
-            _before.pop()
-            if not _before:
-                sys.setswitchinterval(first)
+
+    _lock: ClassVar[Lock] = Lock()
+    _open: ClassVar[set[ShortTurns]] = set()
+    _before: ClassVar[float] = 0.0
+
+    def __init__(self) -> None:
+        with self._lock:
+            if not self._open:
+                ShortTurns._before = sys.getswitchinterval()
+            self._open.add(self)
+            sys.setswitchinterval(min(TURN, self._before))
+
+    def end(self) -> None:
+        """End it, if it has not ended yet."""
+        with self._lock:
+            if self in self._open:
+                self._open.remove(self)
+                if not self._open:
+                    sys.setswitchinterval(self._before)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.end()

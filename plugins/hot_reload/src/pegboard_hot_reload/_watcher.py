@@ -184,11 +184,11 @@ class Watcher:
         while True:
             await self._woken.wait()
             self._woken = anyio.Event()
-            paths, is_open, is_blocked, gone = await self._whole()
+            paths, look = await self._whole()
             # What has been waited for, and is still open, is taken as it is: its writer may never
             # close it, and code must not be executed only to be dropped. So it is with git.
-            locks = [] if is_blocked else self._locks
-            halves = _Halves(locks, gone, ask_writers=not is_open)
+            locks = [] if look.is_blocked else self._locks
+            halves = _Halves(locks, look.missing, ask_writers=not look.is_unfinished)
             try:
                 self._hangs_from = anyio.current_time() + HANGS
                 await self._app.reloader.follow(self._known(paths), unfinished=halves.has)
@@ -223,13 +223,8 @@ class Watcher:
                 _logger.exception("what is installed could not be followed")
             self._stop.set()
 
-    async def _whole(self) -> tuple[set[Path], bool, bool, set[Path]]:
-        """Wait until what has changed has changed entirely.
-
-        Returns:
-            What has changed, whether some of it is still being written after all the waiting,
-            whether a tool still changes files, and which files are not there.
-        """
+    async def _whole(self) -> tuple[set[Path], _Look]:
+        """Wait until what has changed has changed entirely; return it, and how it was then."""
         now = anyio.current_time()
         burst = Burst(self._config, now, now, set())
         self._locks = git_locks(self._roots)
@@ -239,20 +234,24 @@ class Watcher:
             if changed:
                 burst.add(changed, now)
             looked_at = burst.paths or self._loaded()
-            unfinished, blocked, missing = await self._looked(looked_at, changed)
-            gone = bool(missing) and not missing.isdisjoint(self._loaded())
-            wait = burst.wait(now, unfinished=unfinished, blocked=blocked, gone=gone)
+            look = await self._looked(looked_at, changed)
+            wait = burst.wait(
+                now,
+                unfinished=look.is_unfinished,
+                blocked=look.is_blocked,
+                gone=bool(look.missing) and not look.missing.isdisjoint(self._loaded()),
+            )
             if not wait and not self._changed:
-                return burst.paths, unfinished, blocked, missing
+                return burst.paths, look
             await anyio.sleep(wait)
 
-    async def _looked(self, paths: set[Path], changed: set[Path]) -> tuple[bool, bool, set[Path]]:
-        """Return whether files are being written, a tool changes files, which are missing."""
-
-        def look() -> tuple[bool, bool, set[Path]]:
-            unfinished = any(map(is_being_written, paths)) or any(map(is_blank, changed))
-            missing = {path for path in paths if is_missing(path)}
-            return unfinished, is_git_busy(self._locks), missing
+    async def _looked(self, paths: set[Path], changed: set[Path]) -> _Look:
+        def look() -> _Look:
+            return _Look(
+                is_unfinished=any(map(is_being_written, paths)) or any(map(is_blank, changed)),
+                is_blocked=is_git_busy(self._locks),
+                missing={path for path in paths if is_missing(path)},
+            )
 
         return look() if len(paths) < self._config.burst_files else await to_thread.run_sync(look)
 
@@ -270,6 +269,20 @@ class Watcher:
     def _loaded(self) -> set[Path]:
         editions = list(self._app.library.editions.values())
         return {path for each in editions for path in each.sources}
+
+
+class _Look(msgspec.Struct, frozen=True):
+    """How files are at a moment.
+
+    Attributes:
+        is_unfinished: Whether one of them is being written.
+        is_blocked: Whether a tool says that it is changing files.
+        missing: Those that are not there.
+    """
+
+    is_unfinished: bool
+    is_blocked: bool
+    missing: set[Path]
 
 
 class _Watched(msgspec.Struct, frozen=True):
